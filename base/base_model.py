@@ -1,0 +1,66 @@
+"""What every model is: an encoder, a decoder, and a table of what they are made of."""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+
+class LayerRow(NamedTuple):
+    """One line of the layer table."""
+
+    layer: str
+    output: str
+    parameters: str
+
+
+class BaseModel(nn.Module):
+    """An autoencoder of images.
+
+    Args:
+        shape: C, H, W of the images.
+
+    Attributes:
+        code_shape: the shape of the code of one image.
+        output_activation: the name of the decoder's last activation, None where it is linear.
+    """
+
+    runtime: tuple[str, ...] = ("shape",)
+    code_shape: tuple[int, ...]
+    output_activation: str | None = None
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """x [N, C, H, W] -> code [N, *code_shape]."""
+        raise NotImplementedError
+
+    def decode(self, code: torch.Tensor) -> torch.Tensor:
+        """code [N, *code_shape] -> images [N, C, H, W]."""
+        raise NotImplementedError
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """x [N, C, H, W] -> {"reconstruction": [N, C, H, W], "code": [N, *code_shape]}."""
+        code = self.encode(x)
+        return {"reconstruction": self.decode(code), "code": code}
+
+    def rows(self) -> list[LayerRow]:
+        """The layer table, without its heading."""
+        return []
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of trained numbers."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def code_size(self) -> int:
+        """The numbers in the code of one image."""
+        return torch.Size(self.code_shape).numel()
+
+    @property
+    def compression_ratio(self) -> float:
+        """Numbers in an image for each number in its code; below 1 the code is the larger."""
+        return torch.Size(self.shape).numel() / self.code_size

@@ -1,0 +1,183 @@
+"""Wafer maps: every die is off the wafer, normal or defective."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field, NonNegativeInt
+
+from base.base_dataset import BaseDataset, Labels, LegendEntry
+from data_loader.files import check_finite, check_values, holds, open_array
+from data_loader.labels import read_labels
+from data_loader.wafer_patterns import CLASSES, draw_wafer
+from utils.errors import DataError
+from utils.seed import mix
+
+# Off-white, blue and vermilion: told apart by people with any of the common colour blindnesses.
+# Source: Okabe and Ito 2008, "Color universal design".
+LEGEND = (
+    LegendEntry("off wafer", (0.93, 0.93, 0.93)),
+    LegendEntry("normal die", (0.34, 0.71, 0.91)),
+    LegendEntry("defective die", (0.84, 0.37, 0.0)),
+)
+# The maps that the nine classes have in the 1281-map set this project grew from.
+CLASS_COUNTS = (90, 1, 296, 31, 297, 74, 72, 16, 404)
+CHUNK = 4096  # maps read at a time
+
+
+class BaseWafers(BaseDataset):
+    """Wafer maps held as codes 0, 1, 2 (uint8 [N, H, W]) and seen as one-hot images.
+
+    Args:
+        codes: the maps.
+        labels: the class of each map.
+        layout: how the data file writes a map: "codes" [H, W], "channels last" [H, W, 3] or
+            "channels first" [3, H, W].
+    """
+
+    legend = LEGEND
+
+    def __init__(
+        self,
+        codes: torch.Tensor,
+        labels: Labels,
+        layout: str = "codes",
+    ) -> None:
+        super().__init__(codes, labels, (3, codes.shape[1], codes.shape[2]))
+        self.layout = layout
+
+    def to_images(self, stored: torch.Tensor) -> torch.Tensor:
+        """Codes [n, H, W] -> one-hot float32 [n, 3, H, W]."""
+        values = torch.arange(3, dtype=torch.uint8, device=stored.device)
+        return (stored[:, None] == values[:, None, None]).float()
+
+    def to_file(self, images: torch.Tensor) -> np.ndarray:
+        """Images [n, 3, H, W] -> maps in the file's layout; each die takes its likeliest value."""
+        codes = images.argmax(1).to(torch.uint8).numpy()
+        if self.layout == "codes":
+            return codes
+        one_hot = np.eye(3, dtype=np.uint8)[codes]
+        return one_hot if self.layout == "channels last" else one_hot.transpose(0, 3, 1, 2)
+
+    def to_rgb(self, images: torch.Tensor) -> torch.Tensor:
+        """Images [n, 3, H, W] -> each die in the colour of its likeliest value, [n, H, W, 3]."""
+        colours = torch.tensor([entry.colour for entry in self.legend])
+        return colours[images.argmax(1)]
+
+
+class WaferMaps(BaseWafers):
+    """Wafer maps from array files.
+
+    Args:
+        data: a .npy or .npz file of codes 0, 1, 2 (N, H, W), or one-hot (N, H, W, 3) or
+            (N, 3, H, W): 0 or channel 0 off the wafer, 1 a normal die, 2 a defective one.
+        label: a .npy or .npz file of classes (N,) or (N, 1); null takes `label_name` from `data`
+            where that is a .npz file that has it, else all maps are of one class.
+        classes: the names of the classes 0, 1, 2, ...
+        data_name: what the maps are called in a .npz file.
+        label_name: what the labels are called in a .npz file.
+
+    Raises:
+        DataError: a file that does not hold what is said here; the message names it.
+    """
+
+    def __init__(
+        self,
+        data: str,
+        label: str | None = None,
+        classes: list[str] | None = None,
+        data_name: str = "data",
+        label_name: str = "label",
+    ) -> None:
+        array = open_array(data, data_name)
+        layout = _layout(array, data)
+        if label is None and holds(data, label_name):
+            label = data
+        labels = read_labels(label, label_name, len(array), classes)
+        codes = torch.from_numpy(_codes(array, layout, data))
+        super().__init__(codes, labels, layout)
+
+
+class SyntheticWafers(BaseWafers):
+    """Wafer maps drawn on the spot: the nine failure patterns of WM-811K on a round wafer.
+
+    Args:
+        size: height and width of a map in dies.
+        count: the number of maps. Classes are as unequal as on a real line: of 1281 maps, 404
+            show no pattern and 1 a Donut; other counts keep these shares, one of each at least.
+        seed: another seed draws other wafers.
+    """
+
+    def __init__(
+        self,
+        size: Annotated[int, Field(ge=1, le=4096)] = 26,
+        count: Annotated[int, Field(ge=len(CLASSES))] = 1281,
+        seed: NonNegativeInt = 0,
+    ) -> None:
+        labels = np.repeat(np.arange(len(CLASSES)), shared_out(count, CLASS_COUNTS))
+        np.random.default_rng(mix(seed)).shuffle(labels)
+        maps = [
+            draw_wafer(CLASSES[label], size, np.random.default_rng((mix(seed), place)))
+            for place, label in enumerate(labels)
+        ]
+        super().__init__(torch.from_numpy(np.stack(maps)), Labels(labels, CLASSES))
+
+
+def shared_out(total: int, shares: Sequence[int]) -> list[int]:
+    """`total` divided in proportion to `shares` by largest remainder, but at least 1 each."""
+    exact = [total * share / sum(shares) for share in shares]
+    counts = [int(part) for part in exact]
+    by_remainder = sorted(range(len(shares)), key=lambda place: counts[place] - exact[place])
+    for place in by_remainder[: total - sum(counts)]:
+        counts[place] += 1
+    while 0 in counts:
+        counts[counts.index(max(counts))] -= 1
+        counts[counts.index(0)] += 1
+    return counts
+
+
+def _layout(array: np.ndarray, path: str) -> str:
+    """How the file writes a map."""
+    if array.dtype.kind not in "uifb":
+        raise DataError(f"{path}: values of type {array.dtype}; a wafer map holds numbers")
+    if 0 in array.shape:
+        raise DataError(f"{path}: shape {array.shape} holds no map at all")
+    if array.ndim == 3:
+        return "codes"
+    if array.ndim == 4 and array.shape[3] == 3:
+        return "channels last"
+    if array.ndim == 4 and array.shape[1] == 3:
+        return "channels first"
+    raise DataError(
+        f"{path}: shape {array.shape}; must be (N, H, W) with codes 0, 1, 2, "
+        "or one-hot (N, H, W, 3) or (N, 3, H, W)"
+    )
+
+
+def _codes(array: np.ndarray, layout: str, path: str) -> np.ndarray:
+    """The maps as uint8 codes [N, H, W], read a chunk at a time: files may be large."""
+    height, width = array.shape[2:] if layout == "channels first" else array.shape[1:3]
+    codes = np.empty((len(array), height, width), np.uint8)
+    for start in range(0, len(array), CHUNK):
+        chunk = np.asarray(array[start : start + CHUNK])
+        check_finite(chunk, path, start)
+        if layout == "codes":
+            check_values(chunk, (0, 1, 2), path, start, "a map of codes holds 0, 1 and 2 only")
+        else:
+            axis = 3 if layout == "channels last" else 1
+            check_values(chunk, (0, 1), path, start, "a one-hot map holds 0 and 1 only")
+            _check_one_hot(chunk.sum(axis), path, start)
+            chunk = chunk.argmax(axis)
+        codes[start : start + CHUNK] = chunk
+    return codes
+
+
+def _check_one_hot(ones: np.ndarray, path: str, start: int) -> None:
+    """Raise a DataError for the first die that is not exactly one of the three values."""
+    if (ones != 1).any():
+        image, *place = map(int, np.argwhere(ones != 1)[0])
+        raise DataError(
+            f"{path}: map {start + image} has {int(ones[(image, *place)])} ones at die "
+            f"{tuple(place)}; a one-hot map has exactly one of three"
+        )

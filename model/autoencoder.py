@@ -1,0 +1,127 @@
+"""The autoencoder: an encoder and a decoder, each a list of layers."""
+
+import math
+from typing import Literal
+
+import torch
+
+from base.base_model import BaseModel, LayerRow
+from model.layers import Activation, Defaults, Layer, LayerList, parse_layers
+from model.network import Network
+from model.sizes import (
+    Shape,
+    SizeError,
+    last_maps,
+    mirror,
+    shape_text,
+    shapes_along,
+    size_table,
+    solve_output_padding,
+)
+
+
+class Autoencoder(BaseModel):
+    """A deterministic autoencoder of any image size.
+
+    Args:
+        shape: C, H, W of the images.
+        encoder: the layers from image to code.
+        decoder: the layers from code to image, or "mirror" for the encoder turned around. An
+            `output_padding` left out of a "deconv" is solved so that the image's size returns.
+        defaults: what "conv", "deconv" and "linear" take where they say nothing themselves.
+        output_activation: the last activation of a mirrored decoder; null is linear.
+
+    Raises:
+        ValueError: the layers cannot return an image of `shape`; the message shows the sizes.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        encoder: LayerList,
+        decoder: Literal["mirror"] | LayerList = "mirror",
+        defaults: Defaults = Defaults(),  # noqa: B008, a frozen value
+        output_activation: Activation | None = None,
+    ) -> None:
+        super().__init__(shape)
+        layers = encoder_layers(encoder, defaults, shape)
+        self.encoder = Network(layers, shape)
+        self.code_shape = self.encoder.shapes[-1]
+        layers = decoder_layers(decoder, defaults, self.encoder, output_activation)
+        maps = last_maps(self.encoder.shapes)
+        self.decoder = Network(layers, self.code_shape, maps, ending=shape)
+        self.output_activation = getattr(layers[-1], "activation", None)
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """x [N, C, H, W] -> code [N, *code_shape]."""
+        return self.encoder(x)
+
+    def decode(self, code: torch.Tensor) -> torch.Tensor:
+        """code [N, *code_shape] -> images [N, C, H, W]."""
+        return self.decoder(code)
+
+    def rows(self) -> list[LayerRow]:
+        """The layers of encoder and decoder, the code between them."""
+        code = LayerRow("code", shape_text(self.code_shape), "")
+        return [*self.encoder.rows(), code, *self.decoder.rows()]
+
+
+def encoder_layers(entries: LayerList, defaults: Defaults, shape: Shape) -> list[Layer]:
+    """The complete layers of an encoder that takes images of `shape`.
+
+    Raises:
+        SizeError: they cannot follow one another.
+    """
+    layers = [layer.filled(defaults) for layer in parse_layers(entries)]
+    layers = solve_output_padding(layers, shape, target=None)
+    try:
+        shapes_along(layers, shape)
+    except SizeError as error:
+        raise SizeError(f"encoder.{error}") from None
+    return layers
+
+
+def decoder_layers(
+    entries: Literal["mirror"] | LayerList,
+    defaults: Defaults,
+    encoder: Network,
+    output_activation: Activation | None,
+) -> list[Layer]:
+    """The complete layers of a decoder that returns the image from the encoder's output.
+
+    Raises:
+        SizeError: they end at another shape than the image's.
+    """
+    if entries == "mirror":
+        return mirror(encoder.layers, encoder.shapes, output_activation)
+    if output_activation is not None:
+        raise ValueError(
+            "output_activation: goes with a mirrored decoder; write the activation "
+            "into the last layer of this one"
+        )
+    layers = [layer.filled(defaults) for layer in parse_layers(entries)]
+    image, code, maps = encoder.shapes[0], encoder.shapes[-1], last_maps(encoder.shapes)
+    layers = solve_output_padding(layers, code, image, maps)
+    try:
+        shapes = shapes_along(layers, code, maps)
+    except SizeError as error:
+        raise SizeError(f"decoder.{error}") from None
+    if shapes[-1] not in (image, (math.prod(image),)):
+        raise SizeError(_misfit(layers, shapes, image))
+    return layers
+
+
+def _misfit(layers: list[Layer], shapes: list[Shape], image: Shape) -> str:
+    """Which layer of the decoder ends at the wrong shape, and the way there."""
+    last = len(layers) - 1
+    ending = (
+        f"decoder.{last}: the decoder ends at {shape_text(shapes[-1])}, "
+        f"an image is {shape_text(image)}"
+    )
+    if len(shapes[-1]) == 3 and shapes[-1][1:] == image[1:]:
+        advice = f"the last layer must have {image[0]} channels"
+    elif len(shapes[-1]) == 1:
+        advice = f"the last layer must have {math.prod(image)} features"
+    else:
+        advice = 'no output_padding fits; change a stride or padding, or write "mirror"'
+    return f"{ending}: {advice}\n{size_table(layers, shapes)}"

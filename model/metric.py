@@ -1,0 +1,56 @@
+"""How good a reconstruction is. A metric gives one number for each image.
+
+Metrics are independent of the loss and of batches: the score of a split is the mean of its
+images' numbers. `data_range` is the distance from the lowest to the highest value that an image
+of the data set may hold: 1 for [0, 1], 2 for [-1, 1].
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from model.loss import per_image
+
+Metric = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
+
+# PSNR of an exact copy is infinite; a mean over images needs a number, so MSE stops here.
+HIGHEST_PSNR = 100.0
+SMALLEST_SSIM_SIDE = 11
+
+
+def mse(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch.Tensor:
+    """Mean squared error of each image; output and target [N, C, H, W] -> [N]."""
+    return per_image((output - target).square())
+
+
+def l1(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch.Tensor:
+    """Mean absolute error of each image, [N]."""
+    return per_image((output - target).abs())
+
+
+def psnr(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch.Tensor:
+    """Peak signal-to-noise ratio of each image in dB, at most 100, [N].
+
+    10 log10(data_range^2 / MSE).
+    """
+    relative = mse(output, target, data_range) / data_range**2
+    return -10 * relative.clamp_min(10 ** (-HIGHEST_PSNR / 10)).log10()
+
+
+def ssim(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch.Tensor:
+    """Structural similarity of each image, Gaussian window of 11x11 pixels, [N].
+
+    NaN where an image is smaller than the window.
+
+    Source: Wang et al. 2004, "Image quality assessment", equation 13.
+    """
+    if min(output.shape[2:]) < SMALLEST_SSIM_SIDE:
+        return torch.full((len(output),), torch.nan)
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    return structural_similarity_index_measure(
+        output, target, data_range=data_range, reduction="none"
+    ).reshape(-1)
+
+
+METRICS: dict[str, Metric] = {"mse": mse, "l1": l1, "psnr": psnr, "ssim": ssim}

@@ -1,0 +1,131 @@
+"""Modules from layer lists: one chain of layers, and the table that describes it."""
+
+import math
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from base.base_model import LayerRow
+from model.layers import AvgPool, Conv, Deconv, Dropout, Layer, Linear, MaxPool, Upsample
+from model.sizes import Shape, is_map_layer, shape_text, shapes_along, unflattened
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation of maps or features that takes a batch of one as it comes.
+
+    One image has no statistics of a batch: it is normalised by the running ones and leaves
+    them as they are, so that a lone last image cannot count for a whole batch.
+    """
+
+    def _check_input_dim(self, x: torch.Tensor) -> None:
+        """Maps [N, C, H, W] and features [N, C] are both welcome."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x [N, C, ...] -> the same shape."""
+        if not self.training or len(x) > 1:
+            return super().forward(x)
+        running = self.running_mean, self.running_var
+        return F.batch_norm(x, *running, self.weight, self.bias, training=False, eps=self.eps)
+
+
+class Network(nn.Sequential):
+    """A chain of layers that takes images of one shape.
+
+    Args:
+        layers: complete layers, every `output_padding` known.
+        shape: of what goes in, C, H, W or D.
+        maps: the shape that features take where a layer needs maps, if it fits them.
+        ending: the shape that the chain's last features are given, if any.
+
+    Attributes:
+        shapes: the shape before the first layer and after each.
+    """
+
+    def __init__(
+        self,
+        layers: list[Layer],
+        shape: Shape,
+        maps: Shape | None = None,
+        ending: Shape | None = None,
+    ) -> None:
+        super().__init__()
+        self.layers = layers
+        self.shapes = shapes_along(layers, shape, maps)
+        for layer, before in zip(layers, self.shapes, strict=False):
+            self.append(_module(layer, before, maps))
+        if ending and len(self.shapes[-1]) == 1:
+            self.append(nn.Unflatten(1, ending))
+            self.shapes[-1] = ending
+
+    def rows(self) -> list[LayerRow]:
+        """One row of the layer table for each layer."""
+        return [
+            LayerRow(str(layer), shape_text(shape), _counts(module))
+            for layer, shape, module in zip(self.layers, self.shapes[1:], self, strict=False)
+        ]
+
+
+def _module(layer: Layer, before: Shape, maps: Shape | None) -> nn.Sequential:
+    """The modules of one layer that takes `before`, in the order they act."""
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    if isinstance(layer, Linear) and len(before) == 3:
+        parts["flatten"] = nn.Flatten()
+        before = (math.prod(before),)
+    if is_map_layer(layer) and len(before) == 1:
+        before = unflattened(before[0], maps)
+        parts["unflatten"] = nn.Unflatten(1, before)
+    parts[layer.kind()] = _core(layer, before)
+    if getattr(layer, "norm", None):
+        parts["norm"] = _norm(layer.norm, getattr(layer, layer.kind()))
+    if getattr(layer, "activation", None):
+        parts["activation"] = ACTIVATIONS[layer.activation]()
+    return nn.Sequential(parts)
+
+
+def _core(layer: Layer, before: Shape) -> nn.Module:
+    channels = before[0]
+    match layer:
+        case Conv():
+            window = (layer.kernel_size, layer.stride, layer.padding)
+            return nn.Conv2d(channels, layer.conv, *window)
+        case Deconv():
+            window = (layer.kernel_size, layer.stride, layer.padding, layer.output_padding)
+            return nn.ConvTranspose2d(channels, layer.deconv, *window)
+        case Linear():
+            return nn.Linear(channels, layer.linear)
+        case MaxPool():
+            return nn.MaxPool2d(layer.maxpool, layer.stride, layer.padding)
+        case AvgPool():
+            return nn.AvgPool2d(layer.avgpool, layer.stride, layer.padding)
+        case Upsample():
+            size = shapes_along([layer], before)[-1][1:]
+            return nn.Upsample(size=size, mode=layer.mode)
+        case Dropout():
+            return nn.Dropout(layer.dropout)
+    raise TypeError(f"no module for {layer}")
+
+
+def _norm(name: str, channels: int) -> nn.Module:
+    if name == "batch":
+        return BatchNorm(channels)
+    groups = math.gcd(channels, 8) if name == "group" else 1
+    return nn.GroupNorm(groups, channels)
+
+
+def _counts(module: nn.Sequential) -> str:
+    """The parameters of each part that has any: '448 + 32'."""
+    counts = (sum(p.numel() for p in part.parameters()) for part in module)
+    return " + ".join(f"{count:,}" for count in counts if count)

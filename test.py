@@ -1,0 +1,67 @@
+"""Test a trained autoencoder and make new images with it: python test.py -r saved/WaferAE"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+from utils.errors import run_command
+
+
+def main() -> None:
+    """Checkpoint -> the same parts -> scores, generated images, pictures."""
+    args = parse_arguments()
+    import torch
+
+    from model.metric import METRICS
+    from trainer.evaluate import Evaluator
+    from trainer.parts import catalogue
+    from trainer.report import write_report
+    from trainer.resume import check_data, open_trained
+    from utils.config import build
+    from utils.device import pick_device, usable_precision
+    from utils.output import whole_folder
+
+    classes = catalogue()
+    config, checkpoint, path = open_trained(args.checkpoint, args.set, classes)
+    device = pick_device(args.device)
+    make = partial(build, config, classes)
+    dataset = make("dataset")
+    check_data(checkpoint, dataset.fingerprint())
+    loader = make("data_loader", dataset, device, config.seed)
+    model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
+    model.load_state_dict(checkpoint["state_dict"])
+    precision = usable_precision(config.trainer.precision, device)
+    evaluator = Evaluator(model, make("loss"), METRICS, dataset, device, precision)
+    with whole_folder(args.output or path.parent / "test") as folder:
+        write_report(evaluator, loader, config, checkpoint["epoch"], path, folder)
+    print(f"written to {args.output or path.parent / 'test'}")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add(
+        "-r",
+        "--resume",
+        dest="checkpoint",
+        type=Path,
+        required=True,
+        help="a checkpoint, a run folder (its best model), or a folder of runs (the newest)",
+    )
+    add("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+    add(
+        "-s",
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change how to test: generation.noise=0.3 dataset.args.data=moved.npy",
+    )
+    add("-o", "--output", type=Path, help="where the results go (<run>/test)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,81 @@
+"""Train an autoencoder: python train.py -c config.json"""
+
+import argparse
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from utils.errors import run_command
+
+
+def main() -> None:
+    """Config -> parts -> Trainer.train()."""
+    args = parse_arguments()
+    import torch
+
+    from logger.run import open_run
+    from model.metric import METRICS
+    from trainer.evaluate import Evaluator
+    from trainer.parts import catalogue, check_fit, check_together, fuse
+    from trainer.resume import check_data, reopen, restore
+    from trainer.trainer import Trainer
+    from utils.config import build, load_config
+    from utils.device import pick_device, pick_precision
+    from utils.seed import seed_init
+
+    classes = catalogue()
+    if args.resume:
+        config, checkpoint, folder = reopen(args.resume, args.set, classes)
+    else:
+        config, checkpoint, folder = load_config(args.config, args.set, classes), None, None
+    check_together(config)
+    device = pick_device(args.device)
+    config.trainer.precision = pick_precision(config.trainer.precision, device)
+
+    make = partial(build, config, classes)
+    dataset = make("dataset")
+    loader = make("data_loader", dataset, device, config.seed)
+    validation = loader.split_validation()
+    seed_init(config.seed)
+    model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
+    loss = make("loss")
+    optimizer = fuse(make("optimizer", model.parameters()), device)
+    scheduler = make("lr_scheduler", optimizer)
+    check_fit(config, model, loss, dataset, validation is not None)
+    data = dataset.fingerprint()
+    if checkpoint:
+        check_data(checkpoint, data)
+
+    metrics = {name: METRICS[name] for name in config.metrics}
+    evaluator = Evaluator(model, loss, metrics, dataset, device, config.trainer.precision)
+    with closing(open_run(config, folder, checkpoint)) as run:
+        trainer = Trainer(evaluator, optimizer, scheduler, loader, validation, config, data, run)
+        if checkpoint:
+            restore(trainer, checkpoint, args.set)
+        trainer.announce()
+        trainer.train()
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("-c", "--config", type=Path, default="config.json", help="the config (config.json)")
+    add("-r", "--resume", type=Path, help="go on with a run: its folder or a checkpoint in it")
+    add("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+    add(
+        "-s",
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change the config: dotted keys, JSON values; trainer.epochs=5",
+    )
+    add("--lr", dest="set", action="append", type="optimizer.args.lr={}".format)
+    add("--bs", dest="set", action="append", type="data_loader.args.batch_size={}".format)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_command(main)

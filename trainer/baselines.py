@@ -1,0 +1,61 @@
+"""What a model has to beat: the mean image, and as many principal components as its code."""
+
+from collections.abc import Callable
+
+import torch
+
+from base.base_data_loader import BaseDataLoader
+from trainer.evaluate import Evaluator
+from trainer.sums import Sums
+
+Reconstruct = Callable[[torch.Tensor], torch.Tensor]
+
+
+def baselines(loader: BaseDataLoader, code_size: int) -> dict[str, Reconstruct]:
+    """Name -> a function from images [n, C, H, W] to what the baseline makes of them.
+
+    Args:
+        loader: the training images, which both baselines are fitted to.
+        code_size: the numbers in the model's code; PCA gets as many components, or as many as
+            the images have.
+    """
+    mean, components = principal_components(loader, code_size)
+
+    def mean_image(images: torch.Tensor) -> torch.Tensor:
+        return mean.to(images).expand(len(images), -1).view_as(images)
+
+    def pca(images: torch.Tensor) -> torch.Tensor:
+        basis = components.to(images)
+        centred = images.flatten(1) - mean.to(images)
+        return (centred @ basis @ basis.T + mean.to(images)).view_as(images)
+
+    return {"mean_image": mean_image, "pca": pca}
+
+
+def principal_components(loader: BaseDataLoader, most: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The mean [D] of a loader's images and their first principal components [D, k].
+
+    Eigenvectors of the smaller of two matrices, D x D or N x N: the same components.
+    """
+    images = torch.cat([batch.images.flatten(1).cpu() for batch in loader.batches()])
+    mean = images.mean(0, dtype=torch.float64).float()
+    centred = images.sub_(mean)
+    count, size = centred.shape
+    k = min(most, size, max(count - 1, 1))
+    if size <= count:
+        _, vectors = torch.linalg.eigh((centred.T @ centred).double())
+        return mean, vectors[:, -k:].float()
+    values, vectors = torch.linalg.eigh((centred @ centred.T).double())
+    scale = values[-k:].clamp_min(values[-1] * 1e-12 + 1e-30).rsqrt()
+    return mean, centred.T @ (vectors[:, -k:] * scale).float()
+
+
+@torch.no_grad()
+def score_baseline(
+    reconstruct: Reconstruct, evaluator: Evaluator, loader: BaseDataLoader
+) -> dict[str, float]:
+    """The metrics of a baseline over a loader's images, as the model's are measured."""
+    sums = Sums()
+    for batch in loader.batches():
+        sums.add(evaluator.compare(reconstruct(batch.images), batch.images))
+    return sums.means()

@@ -1,0 +1,78 @@
+"""What a model makes of images, and how good that is."""
+
+import torch
+
+from base.base_data_loader import BaseDataLoader
+from base.base_dataset import BaseDataset
+from base.base_model import BaseModel
+from model.loss import BaseLoss
+from model.metric import Metric
+from trainer.sums import Sums
+from utils.device import autocast
+
+Numbers = dict[str, torch.Tensor]
+
+
+class Evaluator:
+    """Runs a model on batches and measures its reconstructions.
+
+    Args:
+        loss: its terms are measured.
+        metrics: measured besides, by name.
+        dataset: where the images come from; its value range rules the metrics.
+        device: where the model is.
+        precision: "fp32" or "bf16", what the layers compute in; all else is float32.
+    """
+
+    def __init__(
+        self,
+        model: BaseModel,
+        loss: BaseLoss,
+        metrics: dict[str, Metric],
+        dataset: BaseDataset,
+        device: torch.device,
+        precision: str,
+    ) -> None:
+        self.model, self.loss, self.metrics = model, loss, metrics
+        self.dataset, self.device, self.precision = dataset, device, precision
+
+    def run(self, images: torch.Tensor) -> Numbers:
+        """What the model makes of images [n, C, H, W]: 'reconstruction', 'code', ... float32."""
+        images = images.contiguous(memory_format=torch.channels_last)
+        with autocast(self.device, self.precision):
+            output = self.model(images)
+        return {name: value.float() for name, value in output.items()}
+
+    def measure(self, output: Numbers, images: torch.Tensor) -> Numbers:
+        """The terms of the loss and the metrics, one number for each image, name -> [n]."""
+        return self.loss(output, images) | self.compare(output["reconstruction"], images)
+
+    @torch.no_grad()
+    def compare(self, made: torch.Tensor, images: torch.Tensor) -> Numbers:
+        """The metrics of images made from `images`, whoever made them, name -> [n]."""
+        return {
+            name: metric(made, images, self.dataset.data_range)
+            for name, metric in self.metrics.items()
+        }
+
+    @torch.no_grad()
+    def score(self, loader: BaseDataLoader) -> dict[str, float]:
+        """The means over a loader's images."""
+        self.model.eval()
+        sums = Sums()
+        for batch in loader.batches():
+            sums.add(self.measure(self.run(batch.images), batch.images))
+        return sums.means()
+
+    @torch.no_grad()
+    def encode(self, loader: BaseDataLoader) -> torch.Tensor:
+        """The codes of a loader's images, float32 [N, *code_shape] on the CPU."""
+        self.model.eval()
+        return torch.cat([self.run(batch.images)["code"].cpu() for batch in loader.batches()])
+
+    @torch.no_grad()
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Images from codes [n, *code_shape], float32 [n, C, H, W] on the CPU."""
+        self.model.eval()
+        with autocast(self.device, self.precision):
+            return self.model.decode(codes.to(self.device)).float().cpu()

@@ -1,0 +1,120 @@
+"""New images from the codes of existing ones, each with a record of what it was made from."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from base.base_data_loader import BaseDataLoader
+from trainer.evaluate import Evaluator
+from utils.config import GenerationSection
+from utils.seed import GENERATION, mix
+
+
+class Child(NamedTuple):
+    """How one generated image is made."""
+
+    source: int
+    """The place of its original in the data set."""
+    noise: float
+    """Standard deviation of the noise in its code."""
+    seed: int
+    """Of that noise."""
+
+
+class Generated(NamedTuple):
+    """Generated images, in the order of `children`."""
+
+    children: list[Child]
+    data: np.ndarray
+    """As the data file holds images."""
+    labels: np.ndarray
+    """As the label file holds labels."""
+
+
+def plan_children(
+    sources: torch.Tensor, labels: torch.Tensor, settings: GenerationSection, seed: int
+) -> list[Child]:
+    """Which children of which originals to make, in the originals' order.
+
+    Args:
+        sources: the places of the originals, int64 [n].
+        labels: the class of every image of the data set.
+    """
+    levels = settings.noise if isinstance(settings.noise, list) else [settings.noise]
+    counts = _children_of_each(sources, labels, settings)
+    return [
+        Child(source, level, mix(seed, GENERATION, source, number, place))
+        for source, count in zip(sources.tolist(), counts, strict=True)
+        for place, level in enumerate(levels)
+        for number in range(count)
+    ]
+
+
+def _children_of_each(
+    sources: torch.Tensor, labels: torch.Tensor, settings: GenerationSection
+) -> list[int]:
+    """How many children each original has: as many as the others of its class, give or take one."""
+    if settings.per_class is None:
+        return [settings.samples] * len(sources)
+    counts = [0] * len(sources)
+    for label in labels[sources].unique().tolist():
+        places = (labels[sources] == label).nonzero()[:, 0].tolist()
+        for turn, place in enumerate(places):
+            counts[place] = (settings.per_class - turn - 1) // len(places) + 1
+    return counts
+
+
+def generate(
+    evaluator: Evaluator, loader: BaseDataLoader, children: list[Child], scale: torch.Tensor | None
+) -> Generated:
+    """The planned children as arrays in the layout of the data set.
+
+    Args:
+        loader: of the data set that the children's sources are places in.
+        scale: the unit of noise for each number of a code, [*code_shape]; None is 1.
+    """
+    dataset = loader.dataset
+    data = []
+    for start in range(0, len(children), loader.batch_size):
+        batch = children[start : start + loader.batch_size]
+        data.append(dataset.to_file(generate_images(evaluator, loader, batch, scale)))
+    sources = torch.tensor([child.source for child in children])
+    labels = dataset.labels.to_file(dataset.labels.indices[sources])
+    return Generated(children, np.concatenate(data), labels)
+
+
+def generate_images(
+    evaluator: Evaluator, loader: BaseDataLoader, children: list[Child], scale: torch.Tensor | None
+) -> torch.Tensor:
+    """The planned children as images [n, C, H, W]; arguments as in `generate`."""
+    sources = torch.tensor([child.source for child in children])
+    originals, places = sources.unique_consecutive(return_inverse=True)
+    codes = evaluator.encode(loader.of(originals))[places]
+    codes += torch.stack([_noise(child, codes.shape[1:], scale) for child in children])
+    return evaluator.decode(codes)
+
+
+def code_spread(evaluator: Evaluator, loader: BaseDataLoader) -> torch.Tensor:
+    """The standard deviation of each number of the code over a loader's images, [*code_shape]."""
+    total = squares = torch.zeros(())
+    for start in range(0, loader.count, loader.batch_size):
+        chosen = loader.indices[start : start + loader.batch_size]
+        codes = evaluator.encode(loader.of(chosen)).double()
+        total, squares = total + codes.sum(0), squares + codes.square().sum(0)
+    mean = total / loader.count
+    return (squares / loader.count - mean.square()).clamp_min(0).sqrt().float()
+
+
+def interpolate(
+    evaluator: Evaluator, loader: BaseDataLoader, first: int, second: int, steps: int
+) -> torch.Tensor:
+    """Images decoded along the straight line between two images' codes, [steps, C, H, W]."""
+    start, end = evaluator.encode(loader.of(torch.tensor([first, second])))
+    way = torch.linspace(0, 1, steps).view(-1, *[1] * start.dim())
+    return evaluator.decode(start + way * (end - start))
+
+
+def _noise(child: Child, shape: torch.Size, scale: torch.Tensor | None) -> torch.Tensor:
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(child.seed)) * child.noise
+    return noise if scale is None else noise * scale

@@ -1,0 +1,101 @@
+"""The pictures of test.py: which images they show and what the model makes of them."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from base.base_data_loader import BaseDataLoader
+from base.base_dataset import BaseDataset
+from logger.figures import Grid, save_grid
+from trainer.evaluate import Evaluator
+from trainer.generate import Child, generate_images, interpolate
+
+SHOWN = 12  # rows or columns at most
+STEPS = 9  # images along an interpolation
+
+
+def representatives(labels: torch.Tensor, indices: torch.Tensor, number: int) -> list[int]:
+    """Places of images to show: the first of each class, class by class, then further ones."""
+    by_class = [indices[labels[indices] == label].tolist() for label in labels[indices].unique()]
+    chosen: list[int] = []
+    turn = 0
+    while len(chosen) < number and any(len(places) > turn for places in by_class):
+        chosen += [places[turn] for places in by_class if len(places) > turn]
+        turn += 1
+    return sorted(chosen[:number], key=lambda place: int(labels[place]))
+
+
+def draw_reconstructions(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> None:
+    """Images of every class above what the model makes of them."""
+    dataset = loader.dataset
+    count = min(SHOWN, max(8, len(dataset.labels.names)))
+    places = representatives(dataset.labels.indices, loader.indices, count)
+    originals, made = _seen_and_made(evaluator, loader, places)
+    save_grid(
+        Grid(
+            [_rgb(dataset, originals), _rgb(dataset, made)],
+            ["original", "reconstruction"],
+            [_name(dataset, place) for place in places],
+            "Images and their reconstructions",
+            dataset.legend,
+        ),
+        path,
+    )
+
+
+def draw_generated(
+    evaluator: Evaluator,
+    loader: BaseDataLoader,
+    children: list[Child],
+    scale: torch.Tensor | None,
+    path: Path,
+) -> None:
+    """For each class one original and its children."""
+    dataset = loader.dataset
+    sources = torch.tensor(sorted({child.source for child in children}))
+    rows, names = [], []
+    for place in representatives(dataset.labels.indices, sources, SHOWN):
+        own = [child for child in children if child.source == place][:SHOWN]
+        original, _ = _seen_and_made(evaluator, loader, [place])
+        rows.append(
+            _rgb(dataset, torch.cat([original, generate_images(evaluator, loader, own, scale)]))
+        )
+        names.append(_name(dataset, place))
+    most = max(map(len, rows)) - 1
+    levels = sorted({child.noise for child in children})
+    unit = "" if scale is None else " of the code's own spread"
+    noise = " and ".join(f"{level:g}" for level in levels)
+    title = f"Originals and children made with noise {noise}{unit} in the code"
+    columns = ["original", *(f"child {number + 1}" for number in range(most))]
+    save_grid(Grid(rows, names, columns, title, dataset.legend), path)
+
+
+def draw_interpolation(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> None:
+    """Images decoded between the codes of two images of different classes, where there are any."""
+    dataset = loader.dataset
+    places = representatives(dataset.labels.indices, loader.indices, SHOWN)
+    pairs = list(zip(places, places[1:], strict=False))[:6]
+    if not pairs:
+        return
+    rows = [_rgb(dataset, interpolate(evaluator, loader, *pair, STEPS)) for pair in pairs]
+    names = [f"{_name(dataset, first)} to {_name(dataset, second)}" for first, second in pairs]
+    columns = [f"{step / (STEPS - 1):.0%}" for step in range(STEPS)]
+    save_grid(Grid(rows, names, columns, "Between the codes of two images", dataset.legend), path)
+
+
+def _seen_and_made(
+    evaluator: Evaluator, loader: BaseDataLoader, places: list[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and their reconstructions, each [n, C, H, W] on the CPU."""
+    chosen = loader.of(torch.tensor(places))
+    originals = torch.cat([batch.images.cpu() for batch in chosen.batches()])
+    return originals, evaluator.decode(evaluator.encode(chosen))
+
+
+def _rgb(dataset: BaseDataset, images: torch.Tensor) -> list[np.ndarray]:
+    return list(dataset.to_rgb(images).numpy())
+
+
+def _name(dataset: BaseDataset, place: int) -> str:
+    return dataset.labels.names[int(dataset.labels.indices[place])]

@@ -1,0 +1,110 @@
+"""One epoch of batches. It knows no file."""
+
+import time
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from base.base_data_loader import BaseDataLoader
+from base.base_trainer import BaseTrainer
+from logger.report import model_report
+from logger.run import Run
+from logger.tiles import tile
+from trainer.evaluate import Evaluator
+from trainer.sums import Sums
+from utils.config import Config
+from utils.seed import seed_step
+
+PREVIEWED = 8  # images shown in TensorBoard
+
+
+class Trainer(BaseTrainer):
+    """Trains a model to give back the images of a loader.
+
+    Args:
+        evaluator: the model, and how its reconstructions are measured.
+        optimizer, scheduler: what changes the weights, and its rate; the scheduler may be None.
+        loader: the training images.
+        validation: the images held out, or None.
+        config, data, run: as in BaseTrainer.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        optimizer: torch.optim.Optimizer,
+        scheduler: Any,
+        loader: BaseDataLoader,
+        validation: BaseDataLoader | None,
+        config: Config,
+        data: dict[str, Any],
+        run: Run,
+    ) -> None:
+        super().__init__(evaluator.model, optimizer, scheduler, config, data, run)
+        self.evaluator, self.loader, self.validation = evaluator, loader, validation
+
+    def announce(self) -> None:
+        """Say what is about to be trained, on what, and where."""
+        model, settings = self.model, self.settings
+        self.run.log(
+            model_report(
+                model.rows(), model.parameter_count, model.code_size, model.compression_ratio
+            )
+        )
+        held_out = self.validation.count if self.validation else 0
+        self.run.log(
+            f"{self.loader.count} training and {held_out} validation images, "
+            f"{len(self.loader)} steps an epoch, on {self.evaluator.device} in {settings.precision}"
+        )
+        self.run.log(f"run {self.run.folder}")
+        if self.epoch >= settings.epochs:
+            self.run.log(f"nothing to do: {self.epoch} of {settings.epochs} epochs are trained")
+        elif self.epoch:
+            self.run.log(f"goes on after epoch {self.epoch}")
+        elif self.run.board:
+            self.run.board.add_graph(model, next(self.loader.batches()).images[:1])
+
+    def train_epoch(self, epoch: int) -> dict[str, float]:
+        """Train on every image once, then look at the images held out."""
+        numbers = {"lr": float(self.optimizer.param_groups[0]["lr"])}
+        started = time.perf_counter()
+        numbers |= self._train_batches(epoch)
+        numbers["images_per_second"] = self.loader.count / (time.perf_counter() - started)
+        if self.validation:
+            scores = self.evaluator.score(self.validation)
+            numbers |= {f"val_{name}": score for name, score in scores.items()}
+        numbers["seconds"] = time.perf_counter() - started
+        return numbers
+
+    def _train_batches(self, epoch: int) -> dict[str, float]:
+        self.model.train()
+        sums = Sums()
+        batches = self.loader.batches(epoch)
+        for batch in tqdm(batches, f"epoch {epoch}", len(self.loader), leave=False, disable=None):
+            seed_step(self.config.seed, epoch, self.step)
+            sums.add(self._train_batch(batch.images))
+            self.step += 1
+        return sums.means()
+
+    def _train_batch(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """One update -> the terms and metrics of each image."""
+        numbers = self.evaluator.measure(self.evaluator.run(images), images)
+        self.optimizer.zero_grad()
+        # Every image moves the weights by as much, those of a smaller last batch too.
+        (numbers["loss"].sum() / self.loader.batch_size).backward()
+        self.optimizer.step()
+        return numbers
+
+    def show_epoch(self) -> None:
+        """Show a few images above their reconstructions in TensorBoard."""
+        if not self.run.board:
+            return
+        shown = self.validation or self.loader
+        batch = next(shown.of(shown.indices[:PREVIEWED]).batches())
+        with torch.no_grad():
+            self.model.eval()
+            made = self.evaluator.run(batch.images)["reconstruction"]
+        to_rgb = shown.dataset.to_rgb
+        picture = tile([to_rgb(batch.images.cpu()), to_rgb(made.cpu())])
+        self.run.board.add_picture(self.epoch, "reconstructions", picture)

@@ -1,0 +1,65 @@
+"""Which device computes, and in which precision."""
+
+import torch
+
+from utils.errors import ConfigError
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto`, `cpu`, `cuda`, `cuda:1` or `mps` -> a device that is there.
+
+    Raises:
+        ConfigError: the name is no device, or this machine has none of it.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise ConfigError(f"-d {name}: no such device; use auto, cpu, cuda, cuda:1 or mps")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"-d {name}: this machine shows {torch.cuda.device_count()} CUDA devices; use -d cpu"
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError(f"-d {name}: this machine has no MPS device; use -d cpu")
+    return device
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether the device has matrix units for bfloat16, so that it is faster than float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # since torch 2.11
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return False
+
+
+def pick_precision(wanted: str, device: torch.device) -> str:
+    """`auto`, `fp32` or `bf16` -> the precision that layers compute in.
+
+    Weights, losses and metrics are float32 in both.
+
+    Raises:
+        ConfigError: bf16 is asked for on a device that would only emulate it.
+    """
+    if wanted == "auto":
+        return "bf16" if computes_bf16(device) else "fp32"
+    if wanted == "bf16" and not computes_bf16(device):
+        raise ConfigError(
+            f"trainer.precision: 'bf16', but {device} does not compute in it; use auto or fp32"
+        )
+    return wanted
+
+
+def usable_precision(wanted: str, device: torch.device) -> str:
+    """The precision a model was trained in, or fp32 where this device has no better."""
+    return wanted if wanted == "fp32" or computes_bf16(device) else "fp32"
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context in which a model's layers run."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

@@ -1,0 +1,107 @@
+"""Which classes a config may name, and which arguments they take.
+
+A part of a config is {"type": class name, "args": {...}}. The classes are those that a package
+of this project defines: nothing is imported by a name from a config. The arguments of a class
+and their types are read from the signature of its constructor.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import types
+import typing
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+# What the classes of torch.optim are given by the program, not by a config.
+_RUNTIME = ("params", "optimizer", "last_epoch")
+# torch writes annotations in names that it imports for type checkers only.
+_NAMES = {"Callable": Callable, "Iterable": Iterable, "Sequence": Iterable, "Any": Any}
+_UNIONS = (typing.Union, types.UnionType)
+
+
+def defined_in(module: types.ModuleType, base: type) -> dict[str, type]:
+    """The classes extending `base` that `module` itself defines, not those it imports."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isclass(value)
+        and issubclass(value, base)
+        and value.__module__ == module.__name__
+        and not name.startswith(("_", "Base"))
+    }
+
+
+def discover(package: types.ModuleType, base: type) -> dict[str, type]:
+    """The classes extending `base` that the modules of `package` define, by name."""
+    found: dict[str, type] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        found |= defined_in(module, base)
+    return dict(sorted(found.items()))
+
+
+@cache
+def arguments_model(cls: type) -> type[BaseModel]:
+    """A strict model of the arguments that a config may give to `cls`.
+
+    A class of this project names in `runtime` the parameters that the program gives it.
+
+    Raises:
+        TypeError: `cls` needs an argument that no JSON value can be.
+    """
+    runtime = getattr(cls, "runtime", _RUNTIME)
+    hints = typing.get_type_hints(cls.__init__, localns=_NAMES, include_extras=True)
+    fields: dict[str, Any] = {}
+    for name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:
+        is_needed = parameter.default is inspect.Parameter.empty
+        if name in runtime or not (is_needed or _is_jsonable(hints[name])):
+            continue
+        fields[name] = (_jsonable(hints[name]), ... if is_needed else parameter.default)
+    return create_model(cls.__name__, __config__=STRICT, **fields)
+
+
+def is_buildable(cls: type) -> bool:
+    """Whether JSON values alone can name every argument that `cls` needs."""
+    try:
+        arguments_model(cls)
+    except TypeError:
+        return False
+    return True
+
+
+def _jsonable(annotation: Any) -> Any:
+    """`annotation` without the alternatives that JSON has no value for (tensors, functions)."""
+    origin, options = typing.get_origin(annotation), typing.get_args(annotation)
+    if not _is_jsonable(annotation):
+        raise TypeError(f"{annotation} cannot be written in JSON")
+    if origin in _UNIONS:
+        kept = tuple(
+            option if option is types.NoneType else _jsonable(option)
+            for option in options
+            if option is types.NoneType or _is_jsonable(option)
+        )
+        return typing.Union[kept]  # noqa: UP007, the options are known at run time only
+    if origin in (tuple, Iterable):
+        inner = tuple(_jsonable(option) for option in options)
+        return tuple[inner] if origin is tuple else list[inner]
+    return annotation
+
+
+def _is_jsonable(annotation: Any) -> bool:
+    """Whether some JSON value other than null can be of this type."""
+    origin, options = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in _UNIONS:
+        return any(_is_jsonable(option) for option in options)
+    if origin in (list, tuple, Iterable):
+        return all(option is ... or _is_jsonable(option) for option in options)
+    if origin is typing.Annotated:
+        return _is_jsonable(options[0])
+    if origin in (dict, typing.Literal) or annotation is Any:
+        return True
+    plain = (int, float, bool, str, list, BaseModel)
+    return inspect.isclass(annotation) and issubclass(annotation, plain)
