@@ -38,7 +38,7 @@ def save_grid(grid: Grid, path: Path) -> None:
 
     across, down = max(map(len, grid.pictures)), len(grid.pictures)
     left = 0.2 + 0.085 * max(map(len, grid.rows))
-    top, bottom = 0.75, 0.45 if grid.legend else 0.1
+    top, bottom = 0.62, 0.45 if grid.legend else 0.1
     width, height = left + across * CELL + MARGIN, top + down * CELL + bottom
     width = max(width, 0.095 * len(grid.title) + 2 * MARGIN, 4.6 if grid.legend else 0)
     figure = Figure(figsize=(width, height), dpi=130)

@@ -54,7 +54,7 @@ def plan_children(
 def _children_of_each(
     sources: torch.Tensor, labels: torch.Tensor, settings: GenerationSection
 ) -> list[int]:
-    """How many children each original has: as many as the others of its class, give or take one."""
+    """How many children each original has: within a class they differ by one at most."""
     if settings.per_class is None:
         return [settings.samples] * len(sources)
     counts = [0] * len(sources)

@@ -26,6 +26,13 @@ def representatives(labels: torch.Tensor, indices: torch.Tensor, number: int) ->
     return sorted(chosen[:number], key=lambda place: int(labels[place]))
 
 
+def _one_of_each_class(dataset: BaseDataset, indices: torch.Tensor) -> list[int]:
+    """An image of each class; where there is one class only, a few images of it."""
+    labels = dataset.labels.indices
+    number = len(labels[indices].unique())
+    return representatives(labels, indices, min(SHOWN, number if number > 1 else 4))
+
+
 def draw_reconstructions(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> None:
     """Images of every class above what the model makes of them."""
     dataset = loader.dataset
@@ -55,7 +62,7 @@ def draw_generated(
     dataset = loader.dataset
     sources = torch.tensor(sorted({child.source for child in children}))
     rows, names = [], []
-    for place in representatives(dataset.labels.indices, sources, SHOWN):
+    for place in _one_of_each_class(dataset, sources):
         own = [child for child in children if child.source == place][:SHOWN]
         original, _ = _seen_and_made(evaluator, loader, [place])
         rows.append(
@@ -74,8 +81,8 @@ def draw_generated(
 def draw_interpolation(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> None:
     """Images decoded between the codes of two images of different classes, where there are any."""
     dataset = loader.dataset
-    places = representatives(dataset.labels.indices, loader.indices, SHOWN)
-    pairs = list(zip(places, places[1:], strict=False))[:6]
+    places = _one_of_each_class(dataset, loader.indices)
+    pairs = list(zip(places, places[1:], strict=False))[:SHOWN]
     if not pairs:
         return
     rows = [_rgb(dataset, interpolate(evaluator, loader, *pair, STEPS)) for pair in pairs]

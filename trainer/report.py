@@ -46,7 +46,6 @@ def write_report(
     }
     _write_json(folder / "metrics.json", scores | facts)
     _write_generated(evaluator, loader, splits, config, str(checkpoint), folder)
-    shown = splits.get("validation", loader)
     draw_reconstructions(evaluator, loader, folder / "reconstructions.png")
     draw_interpolation(evaluator, loader, folder / "interpolation.png")
 

@@ -1,0 +1,75 @@
+"""What tests share: the real commands, a config that trains in a second, real data if any."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DATA = Path(os.environ.get("AUTOENCODER_DATA", ROOT.parent / "shared" / "data"))
+
+
+def command(script, *args, cwd=ROOT, **options):
+    """Run train.py or test.py as a user would; returns the finished process."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / script), *map(str, args)],
+        cwd=cwd, capture_output=True, text=True, timeout=300, check=False, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A complete config as a dict: 40 drawn maps of 12x12, two epochs, runs in tmp_path/saved."""
+    return {
+        "name": "small",
+        "seed": 1,
+        "dataset": {"type": "SyntheticWafers", "args": {"size": 12, "count": 40}},
+        "data_loader": {
+            "type": "ImageLoader",
+            "args": {"batch_size": 16, "validation_split": 0.2},
+        },
+        "arch": {
+            "type": "Autoencoder",
+            "args": {"encoder": [{"conv": 4, "stride": 2}], "decoder": "mirror"},
+        },
+        "loss": {"type": "MSE"},
+        "metrics": ["psnr"],
+        "optimizer": {"type": "Adam", "args": {"lr": 0.01}},
+        "lr_scheduler": {"type": "StepLR", "args": {"step_size": 2}},
+        "trainer": {"epochs": 2, "save_dir": str(tmp_path / "saved"), "tensorboard": False},
+    }
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A function that writes a config dict into a file and returns its path."""
+
+    def write(config, name="config.json"):
+        path = tmp_path / name
+        path.write_text(json.dumps(config))
+        return path
+
+    return write
+
+
+def only_run(folder):
+    """The one run folder below a save_dir."""
+    (run,) = {path.parent for path in Path(folder).glob("*/*/config.json")}
+    return run
+
+
+def numbers_of(run):
+    """The lines of a run's metrics.jsonl."""
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def real_wafers():
+    """A folder with the real maps' data.npy and label.npy."""
+    folder = DATA / "wafer1281"
+    if not folder.exists():
+        pytest.skip("needs a folder of real data in AUTOENCODER_DATA")
+    return folder
