@@ -31,7 +31,9 @@ def main() -> None:
     model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
     model.load_state_dict(checkpoint["state_dict"])
     precision = usable_precision(config.trainer.precision, device)
-    evaluator = Evaluator(model, make("loss"), METRICS, dataset, device, precision)
+    loss = make("loss")
+    loss.begin_epoch(checkpoint["epoch"])
+    evaluator = Evaluator(model, loss, METRICS, dataset, device, precision)
     with whole_folder(args.output or path.parent / "test") as folder:
         write_report(evaluator, loader, config, checkpoint["epoch"], path, folder)
     print(f"written to {args.output or path.parent / 'test'}")

@@ -28,7 +28,7 @@ def main() -> None:
         config, checkpoint, folder = reopen(args.resume, args.set, classes)
     else:
         config, checkpoint, folder = load_config(args.config, args.set, classes), None, None
-    check_together(config)
+    check_together(config, classes)
     device = pick_device(args.device)
     config.trainer.precision = pick_precision(config.trainer.precision, device)
 

@@ -31,7 +31,7 @@ def open_array(path: str, name: str) -> np.ndarray:
 
 
 def _reason(error: ValueError) -> str:
-    if "allow_pickle" in str(error) or "pickle" in str(error):
+    if "pickle" in str(error) or "Python objects" in str(error):
         return "holds pickled Python objects, which can run code; save it as a plain array"
     return f"is damaged or no array file: {error}"
 

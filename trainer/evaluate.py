@@ -68,7 +68,12 @@ class Evaluator:
     def encode(self, loader: BaseDataLoader) -> torch.Tensor:
         """The codes of a loader's images, float32 [N, *code_shape] on the CPU."""
         self.model.eval()
-        return torch.cat([self.run(batch.images)["code"].cpu() for batch in loader.batches()])
+        codes = []
+        for batch in loader.batches():
+            images = batch.images.contiguous(memory_format=torch.channels_last)
+            with autocast(self.device, self.precision):
+                codes.append(self.model.encode(images).float().cpu())
+        return torch.cat(codes)
 
     @torch.no_grad()
     def decode(self, codes: torch.Tensor) -> torch.Tensor:

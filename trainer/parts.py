@@ -53,7 +53,7 @@ def fuse(optimizer: torch.optim.Optimizer, device: torch.device) -> torch.optim.
     return optimizer
 
 
-def check_together(config: Config) -> None:
+def check_together(config: Config, classes: Catalogue) -> None:
     """Check what no part can know alone.
 
     Raises:
@@ -76,6 +76,13 @@ def check_together(config: Config) -> None:
         problems.append('trainer.monitor: "off": ReduceLROnPlateau needs a value to watch')
     if config.trainer.early_stop and not watched:
         problems.append("trainer.early_stop: needs a value to watch, but trainer.monitor is off")
+    lacking = set(classes["loss"][config.loss.type].needs)
+    lacking -= set(classes["arch"][config.arch.type].gives)
+    if lacking:
+        problems.append(
+            f"loss.type: {shown(config.loss.type)}: {config.arch.type} gives no "
+            f'{" and ".join(lacking)}; write "VAE" into arch.type or "MSE" here'
+        )
     if problems:
         raise ConfigError("\n".join(problems))
 

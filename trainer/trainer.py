@@ -68,6 +68,7 @@ class Trainer(BaseTrainer):
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """Train on every image once, then look at the images held out."""
         numbers = {"lr": float(self.optimizer.param_groups[0]["lr"])}
+        self.evaluator.loss.begin_epoch(epoch)
         started = time.perf_counter()
         numbers |= self._train_batches(epoch)
         numbers["images_per_second"] = self.loader.count / (time.perf_counter() - started)
