@@ -14,7 +14,7 @@ def main() -> None:
 
     from model.metric import METRICS
     from trainer.evaluate import Evaluator
-    from trainer.parts import catalogue
+    from trainer.parts import catalogue, check_fit
     from trainer.report import write_report
     from trainer.resume import check_data, open_trained
     from utils.config import build
@@ -30,9 +30,10 @@ def main() -> None:
     loader = make("data_loader", dataset, device, config.seed)
     model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
     model.load_state_dict(checkpoint["state_dict"])
-    precision = usable_precision(config.trainer.precision, device)
     loss = make("loss")
     loss.begin_epoch(checkpoint["epoch"])
+    check_fit(config, model, loss, dataset, loader.split_validation() is not None)
+    precision = usable_precision(config.trainer.precision, device)
     evaluator = Evaluator(model, loss, METRICS, dataset, device, precision)
     with whole_folder(args.output or path.parent / "test") as folder:
         write_report(evaluator, loader, config, checkpoint["epoch"], path, folder)

@@ -101,6 +101,11 @@ def check_fit(
             f"trainer.monitor: {shown(config.trainer.monitor)}: no image is held out for "
             f"validation; raise data_loader.args.validation_split or watch 'min loss'"
         )
+    if config.generation.grid and network.code_size != 2:
+        raise ConfigError(
+            f"generation.grid: {config.generation.grid}: a grid needs a code of 2 numbers, this "
+            f"one has {network.code_size:,}; leave generation.grid out"
+        )
     if loss.needs_probabilities:
         if network.output_activation != "sigmoid":
             raise ConfigError(

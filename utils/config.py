@@ -56,7 +56,7 @@ class GenerationSection(Section):
     `noise` is the standard deviation of the Gaussian noise that is added to a code, or several;
     with `relative`, in units of each code number's own standard deviation over the training set.
     `samples` children are made of each original; `per_class`, if given, asks instead for so many
-    children of each class.
+    children of each class. `grid` is the side of the grid over a code of two numbers.
     """
 
     samples: PositiveInt = 5
@@ -64,6 +64,11 @@ class GenerationSection(Section):
     noise: Level | Annotated[list[Level], Field(min_length=1)] = 0.1
     relative: bool = False
     split: Literal["train", "validation", "all"] = "train"
+    grid: Annotated[int, Field(ge=2, le=50)] | None = None
+
+    def levels(self) -> list[float]:
+        """Every level of noise."""
+        return self.noise if isinstance(self.noise, list) else [self.noise]
 
 
 class Config(Section):
