@@ -12,7 +12,7 @@ def main() -> None:
     args = parse_arguments()
     import torch
 
-    from model.metric import METRICS
+    from model.metric import metrics_for
     from trainer.evaluate import Evaluator
     from trainer.parts import catalogue, check_fit
     from trainer.report import write_report
@@ -34,7 +34,8 @@ def main() -> None:
     loss.begin_epoch(checkpoint["epoch"])
     check_fit(config, model, loss, dataset, loader.split_validation() is not None)
     precision = usable_precision(config.trainer.precision, device)
-    evaluator = Evaluator(model, loss, METRICS, dataset, device, precision)
+    metrics = metrics_for(dataset.extra_metrics)
+    evaluator = Evaluator(model, loss, metrics, dataset, device, precision)
     with whole_folder(args.output or path.parent / "test") as folder:
         write_report(evaluator, loader, config, checkpoint["epoch"], path, folder)
     print(f"written to {args.output or path.parent / 'test'}")

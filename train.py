@@ -14,7 +14,7 @@ def main() -> None:
     import torch
 
     from logger.run import open_run
-    from model.metric import METRICS
+    from model.metric import metrics_for
     from trainer.evaluate import Evaluator
     from trainer.parts import catalogue, check_fit, check_together, fuse
     from trainer.resume import check_data, reopen, restore
@@ -46,7 +46,8 @@ def main() -> None:
     if checkpoint:
         check_data(checkpoint, data)
 
-    metrics = {name: METRICS[name] for name in config.metrics}
+    known = metrics_for(dataset.extra_metrics)
+    metrics = {name: known[name] for name in config.metrics}
     evaluator = Evaluator(model, loss, metrics, dataset, device, config.trainer.precision)
     with closing(open_run(config, folder, checkpoint)) as run:
         trainer = Trainer(evaluator, optimizer, scheduler, loader, validation, config, data, run)

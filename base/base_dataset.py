@@ -51,10 +51,15 @@ class BaseDataset:
         labels: the class of each image.
         shape: C, H, W of an image.
         value_range: the lowest and the highest value that an image may hold.
+
+    Attributes:
+        legend: the meaning of each colour in a picture, if colours have one.
+        extra_metrics: the names of metrics that make sense here besides the usual ones.
     """
 
     runtime: tuple[str, ...] = ()
     legend: tuple[LegendEntry, ...] = ()
+    extra_metrics: tuple[str, ...] = ()
 
     def __init__(
         self,

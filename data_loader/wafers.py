@@ -37,6 +37,7 @@ class BaseWafers(BaseDataset):
     """
 
     legend = LEGEND
+    extra_metrics = ("pixel_accuracy", "defect_f1")
 
     def __init__(
         self,

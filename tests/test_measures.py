@@ -8,7 +8,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from base.base_trainer import Monitor
 from model.loss import BCE, L1, MSE
-from model.metric import METRICS, psnr, ssim
+from model.metric import MAP_METRICS, METRICS, psnr, ssim
 from trainer.sums import Sums
 
 TARGET = torch.tensor([[[[0.0, 1.0]]], [[[1.0, 1.0]]]])
@@ -54,6 +54,17 @@ def test_every_metric_is_one_number_for_each_image_whatever_the_batch(name):
     together = METRICS[name](made, target, 1.0)
     alone = torch.cat([METRICS[name](made[i : i + 1], target[i : i + 1], 1.0) for i in range(4)])
     assert together.tolist() == pytest.approx(alone.tolist(), rel=1e-5)
+
+
+def one_hot(codes):
+    return torch.nn.functional.one_hot(torch.tensor(codes), 3).permute(0, 3, 1, 2).float()
+
+
+def test_maps_are_measured_by_their_likeliest_values():
+    target = one_hot([[[0, 1, 2, 2]], [[0, 1, 1, 1]]])
+    made = 0.4 * one_hot([[[0, 2, 2, 1]], [[0, 1, 1, 1]]]) + 0.1
+    assert MAP_METRICS["pixel_accuracy"](made, target, 1.0).tolist() == [0.5, 1.0]
+    assert MAP_METRICS["defect_f1"](made, target, 1.0).tolist() == [0.5, 1.0]
 
 
 def test_means_weigh_images_not_batches():

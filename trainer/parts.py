@@ -11,7 +11,7 @@ from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from model.loss import BaseLoss
-from model.metric import METRICS
+from model.metric import metrics_for
 from utils.config import Catalogue, Config
 from utils.errors import ConfigError
 from utils.explain import hint, shown
@@ -59,10 +59,12 @@ def check_together(config: Config, classes: Catalogue) -> None:
     Raises:
         ConfigError: every problem, a line each.
     """
+    metrics = metrics_for(classes["dataset"][config.dataset.type].extra_metrics)
     problems = [
-        f"metrics.{place}: {shown(name)}: there is no such metric{hint(name, METRICS)}"
+        f"metrics.{place}: {shown(name)}: {config.dataset.type} has no such metric"
+        + hint(name, metrics)
         for place, name in enumerate(config.metrics)
-        if name not in METRICS
+        if name not in metrics
     ]
     watched = config.trainer.monitor.partition(" ")[2]
     known = [prefix + name for prefix in ("val_", "") for name in ("loss", *config.metrics)]
