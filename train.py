@@ -18,6 +18,7 @@ def main() -> None:
     from trainer.evaluate import Evaluator
     from trainer.parts import catalogue, check_fit, check_together, fuse
     from trainer.resume import check_data, reopen, restore
+    from trainer.sweep import run_sweep
     from trainer.trainer import Trainer
     from utils.config import build, load_config
     from utils.device import pick_device, pick_precision
@@ -29,6 +30,8 @@ def main() -> None:
     else:
         config, checkpoint, folder = load_config(args.config, args.set, classes), None, None
     check_together(config, classes)
+    if config.sweep:
+        return run_sweep(config, args.config, args.set, args.device, classes)
     device = pick_device(args.device)
     config.trainer.precision = pick_precision(config.trainer.precision, device)
 

@@ -50,6 +50,7 @@ def write_report(
     scores = _scores(evaluator, splits)
     print(_score_table(scores))
     facts = {
+        "parameters": evaluator.model.parameter_count,
         "code_size": evaluator.model.code_size,
         "compression_ratio": evaluator.model.compression_ratio,
         "data_range": list(evaluator.dataset.value_range),

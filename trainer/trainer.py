@@ -17,6 +17,8 @@ from utils.config import Config
 from utils.seed import seed_step
 
 PREVIEWED = 8  # images shown in TensorBoard
+PROJECTED = 500  # codes in its projector, if they are no more than so many numbers in all:
+MOST_NUMBERS = 1_000_000
 
 
 class Trainer(BaseTrainer):
@@ -102,6 +104,9 @@ class Trainer(BaseTrainer):
         if not self.run.board:
             return
         shown = self.validation or self.loader
+        if self.epoch == self.settings.epochs:
+            most = min(PROJECTED, MOST_NUMBERS // self.model.code_size)
+            self._show_codes(shown.of(shown.indices[:most]))
         batch = next(shown.of(shown.indices[:PREVIEWED]).batches())
         with torch.no_grad():
             self.model.eval()
@@ -109,3 +114,13 @@ class Trainer(BaseTrainer):
         to_rgb = shown.dataset.to_rgb
         picture = tile([to_rgb(batch.images.cpu()), to_rgb(made.cpu())])
         self.run.board.add_picture(self.epoch, "reconstructions", picture)
+
+    def _show_codes(self, loader: BaseDataLoader) -> None:
+        """Give the codes of some images, with small pictures of them, to TensorBoard."""
+        if loader.count < 2:
+            return
+        dataset = loader.dataset
+        names = [dataset.labels.names[label] for label in dataset.labels.indices[loader.indices]]
+        images = torch.cat([batch.images.cpu() for batch in loader.batches()])
+        codes = self.evaluator.encode(loader).flatten(1)
+        self.run.board.add_codes(self.epoch, codes, names, dataset.to_rgb(images))

@@ -71,6 +71,13 @@ class GenerationSection(Section):
         return self.noise if isinstance(self.noise, list) else [self.noise]
 
 
+class SweepSection(Section):
+    """Several runs of one config: each set of overrides with each seed."""
+
+    runs: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
+
+
 class Config(Section):
     """A whole config."""
 
@@ -87,6 +94,7 @@ class Config(Section):
     lr_scheduler: Part | None = None
     trainer: TrainerSection
     generation: GenerationSection = GenerationSection()
+    sweep: SweepSection | None = None
 
     @field_validator("name")
     @classmethod
