@@ -9,6 +9,7 @@ from conftest import ROOT
 
 from model.autoencoder import Autoencoder
 from model.layers import Defaults
+from model.vae import VAE
 
 STRIDED = [{"conv": 4, "stride": 2}, {"conv": 5, "stride": 2}, {"conv": 6, "stride": 2}]
 
@@ -112,3 +113,110 @@ def test_batch_norm_of_several_images_is_that_of_torch():
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.json")), ids=lambda p: p.stem)
 def test_every_config_says_what_it_is(path: Path):
     assert len(json.loads(path.read_text())["description"]) > 40
+
+
+def built(name, shape):
+    """The model of a config for images of `shape`."""
+    arch = json.loads((ROOT / "configs" / f"{name}.json").read_text())["arch"]
+    args = arch["args"] | {"defaults": Defaults(**arch["args"].get("defaults", {}))}
+    return {"Autoencoder": Autoencoder, "VAE": VAE}[arch["type"]](shape, **args)
+
+
+def conv_parameters(channels_in, channels_out, kernel):
+    return channels_in * channels_out * kernel**2 + channels_out
+
+
+WAFER_STRIDED = [
+    ("16x13x13", conv_parameters(3, 16, 3)),
+    ("32x7x7", conv_parameters(16, 32, 3)),
+    ("64x3x3", conv_parameters(32, 64, 5)),
+    ("64x3x3", 0),
+    ("32x7x7", conv_parameters(64, 32, 5)),
+    ("16x14x14", conv_parameters(32, 16, 3)),
+    ("3x26x26", conv_parameters(16, 3, 3)),
+]
+EYES_AE = [
+    ("12x50x50", conv_parameters(3, 12, 3)),
+    ("24x50x50", conv_parameters(12, 24, 3)),
+    ("48x50x50", conv_parameters(24, 48, 3)),
+    ("48x50x50", 0),
+    ("24x50x50", conv_parameters(48, 24, 3)),
+    ("12x50x50", conv_parameters(24, 12, 3)),
+    ("3x50x50", conv_parameters(12, 3, 3)),
+]
+EYES_VAE = [
+    *EYES_AE[:3],
+    ("96x50x50", conv_parameters(48, 96, 3)),
+    ("96x50x50", conv_parameters(48, 96, 3)),
+    ("96x50x50", 0),
+    ("48x50x50", conv_parameters(96, 48, 3)),
+    *EYES_AE[4:],
+]
+MNIST_AE = [
+    ("8x14x14", conv_parameters(1, 8, 3)),
+    ("16x7x7", conv_parameters(8, 16, 3)),
+    ("32x3x3", conv_parameters(16, 32, 3)),
+    ("64", 288 * 64 + 64),
+    ("2", 64 * 2 + 2),
+    ("2", 0),
+    ("64", 2 * 64 + 64),
+    ("288", 64 * 288 + 288),
+    ("16x7x7", conv_parameters(32, 16, 3)),
+    ("8x14x14", conv_parameters(16, 8, 3)),
+    ("1x28x28", conv_parameters(8, 1, 3)),
+]
+MNIST_VAE = [
+    ("512", 784 * 512 + 512),
+    ("256", 512 * 256 + 256),
+    ("2", 256 * 2 + 2),
+    ("2", 256 * 2 + 2),
+    ("2", 0),
+    ("256", 2 * 256 + 256),
+    ("512", 256 * 512 + 512),
+    ("1x28x28", 512 * 784 + 784),
+]
+MNIST_ANY = [
+    ("6x14x14", conv_parameters(1, 6, 3)),
+    ("39x7x7", conv_parameters(6, 39, 3)),
+    ("72x3x3", conv_parameters(39, 72, 3)),
+    ("145", 648 * 145 + 145),
+    ("98", 145 * 98 + 98),
+    ("52", 98 * 52 + 52),
+    ("2", 52 * 2 + 2),
+    ("2", 0),
+    ("52", 2 * 52 + 52),
+    ("98", 52 * 98 + 98),
+    ("145", 98 * 145 + 145),
+    ("648", 145 * 648 + 648),
+    ("39x7x7", conv_parameters(72, 39, 3)),
+    ("6x14x14", conv_parameters(39, 6, 3)),
+    ("1x28x28", conv_parameters(6, 1, 3)),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "rows", "last"),
+    [
+        ("wafer_strided", (3, 26, 26), WAFER_STRIDED, "sigmoid"),
+        ("eyes_ae", (3, 50, 50), EYES_AE, "tanh"),
+        ("eyes_vae", (3, 50, 50), EYES_VAE, "tanh"),
+        ("eyes_vae_l1", (3, 50, 50), EYES_VAE, "tanh"),
+        ("mnist_ae", (1, 28, 28), MNIST_AE, "sigmoid"),
+        ("mnist_vae", (1, 28, 28), MNIST_VAE, "sigmoid"),
+        ("mnist_copy", (1, 28, 28), MNIST_ANY, "sigmoid"),
+        ("mnist_denoise", (1, 28, 28), MNIST_ANY, "sigmoid"),
+    ],
+)
+def test_a_config_has_the_layers_and_parameters_of_its_report(name, shape, rows, last):
+    model = built(name, shape)
+    found = [(row.output, int(row.parameters.replace(",", "") or 0)) for row in model.rows()]
+    assert found == rows
+    assert model.output_activation == last
+
+
+def test_activations_of_the_published_networks():
+    names = [layer.activation for layer in built("mnist_copy", (1, 28, 28)).decoder.layers]
+    assert names == ["selu"] * 6 + ["sigmoid"]
+    vae = built("eyes_vae", (3, 50, 50))
+    assert [layer.activation for layer in vae.decoder.layers] == ["relu"] * 3 + ["tanh"]
+    assert vae.mean.layers[0].activation == "relu"
