@@ -12,12 +12,13 @@ def main() -> None:
     args = parse_arguments()
     import torch
 
+    from data_loader.corruption import Corrupter
     from model.metric import METRICS
     from trainer.evaluate import Evaluator
     from trainer.parts import catalogue
     from trainer.report import write_report
     from trainer.resume import check_data, open_trained
-    from utils.config import build
+    from utils.config import build, build_all
     from utils.device import pick_device, usable_precision
     from utils.output import whole_folder
 
@@ -26,12 +27,14 @@ def main() -> None:
     device = pick_device(args.device)
     make = partial(build, config, classes)
     dataset = make("dataset")
-    check_data(checkpoint, dataset.fingerprint())
     loader = make("data_loader", dataset, device, config.seed)
+    check_data(checkpoint, dataset.fingerprint())
     model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
     model.load_state_dict(checkpoint["state_dict"])
     precision = usable_precision(config.trainer.precision, device)
-    evaluator = Evaluator(model, make("loss"), METRICS, dataset, device, precision)
+    corruption = build_all(config, classes, "corruption", dataset.shape, dataset.value_range)
+    corrupter = Corrupter(corruption, config.seed)
+    evaluator = Evaluator(model, make("loss"), METRICS, dataset, device, precision, corrupter)
     with whole_folder(args.output or path.parent / "test") as folder:
         write_report(evaluator, loader, config, checkpoint["epoch"], path, folder)
     print(f"written to {args.output or path.parent / 'test'}")

@@ -13,13 +13,14 @@ def main() -> None:
     args = parse_arguments()
     import torch
 
+    from data_loader.corruption import Corrupter
     from logger.run import open_run
     from model.metric import METRICS
     from trainer.evaluate import Evaluator
     from trainer.parts import catalogue, check_fit, check_together, fuse
     from trainer.resume import check_data, reopen, restore
     from trainer.trainer import Trainer
-    from utils.config import build, load_config
+    from utils.config import build, build_all, load_config
     from utils.device import pick_device, pick_precision
     from utils.seed import seed_init
 
@@ -39,6 +40,7 @@ def main() -> None:
     seed_init(config.seed)
     model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
     loss = make("loss")
+    corruption = build_all(config, classes, "corruption", dataset.shape, dataset.value_range)
     optimizer = fuse(make("optimizer", model.parameters()), device)
     scheduler = make("lr_scheduler", optimizer)
     check_fit(config, model, loss, dataset, validation is not None)
@@ -47,7 +49,9 @@ def main() -> None:
         check_data(checkpoint, data)
 
     metrics = {name: METRICS[name] for name in config.metrics}
-    evaluator = Evaluator(model, loss, metrics, dataset, device, config.trainer.precision)
+    corrupter = Corrupter(corruption, config.seed)
+    precision = config.trainer.precision
+    evaluator = Evaluator(model, loss, metrics, dataset, device, precision, corrupter)
     with closing(open_run(config, folder, checkpoint)) as run:
         trainer = Trainer(evaluator, optimizer, scheduler, loader, validation, config, data, run)
         if checkpoint:

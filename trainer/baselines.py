@@ -1,5 +1,6 @@
 """What a model has to beat: the mean image, and as many principal components as its code."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -7,6 +8,9 @@ import torch
 from base.base_data_loader import BaseDataLoader
 from trainer.evaluate import Evaluator
 from trainer.sums import Sums
+
+# Numbers in the images that the components are fitted to: half a gigabyte, whatever the data set.
+MOST_NUMBERS = 2**27
 
 Reconstruct = Callable[[torch.Tensor], torch.Tensor]
 
@@ -35,9 +39,12 @@ def baselines(loader: BaseDataLoader, code_size: int) -> dict[str, Reconstruct]:
 def principal_components(loader: BaseDataLoader, most: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The mean [D] of a loader's images and their first principal components [D, k].
 
+    Of a very large data set they are those of evenly spaced images.
     Eigenvectors of the smaller of two matrices, D x D or N x N: the same components.
     """
-    images = torch.cat([batch.images.flatten(1).cpu() for batch in loader.batches()])
+    step = -(-loader.count * math.prod(loader.dataset.shape) // MOST_NUMBERS)
+    spaced = loader.of(loader.indices[::step])
+    images = torch.cat([batch.images.flatten(1).cpu() for batch in spaced.batches()])
     mean = images.mean(0, dtype=torch.float64).float()
     centred = images.sub_(mean)
     count, size = centred.shape
@@ -54,8 +61,8 @@ def principal_components(loader: BaseDataLoader, most: int) -> tuple[torch.Tenso
 def score_baseline(
     reconstruct: Reconstruct, evaluator: Evaluator, loader: BaseDataLoader
 ) -> dict[str, float]:
-    """The metrics of a baseline over a loader's images, as the model's are measured."""
+    """The metrics of a baseline over a loader's images, shown and measured as to the model."""
     sums = Sums()
     for batch in loader.batches():
-        sums.add(evaluator.compare(reconstruct(batch.images), batch.images))
+        sums.add(evaluator.compare(reconstruct(evaluator.seen(batch)), batch.images))
     return sums.means()
