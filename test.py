@@ -12,12 +12,13 @@ def main() -> None:
     args = parse_arguments()
     import torch
 
+    from data_loader.corruption import Corrupter
     from model.metric import metrics_for
     from trainer.evaluate import Evaluator
     from trainer.parts import catalogue, check_fit
     from trainer.report import write_report
     from trainer.resume import check_data, open_trained
-    from utils.config import build
+    from utils.config import build, build_all
     from utils.device import pick_device, usable_precision
     from utils.output import whole_folder
 
@@ -26,8 +27,8 @@ def main() -> None:
     device = pick_device(args.device)
     make = partial(build, config, classes)
     dataset = make("dataset")
-    check_data(checkpoint, dataset.fingerprint())
     loader = make("data_loader", dataset, device, config.seed)
+    check_data(checkpoint, dataset.fingerprint())
     model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
     model.load_state_dict(checkpoint["state_dict"])
     loss = make("loss")
@@ -35,7 +36,9 @@ def main() -> None:
     check_fit(config, model, loss, dataset, loader.split_validation() is not None)
     precision = usable_precision(config.trainer.precision, device)
     metrics = metrics_for(dataset.extra_metrics)
-    evaluator = Evaluator(model, loss, metrics, dataset, device, precision)
+    corruption = build_all(config, classes, "corruption", dataset.shape, dataset.value_range)
+    corrupter = Corrupter(corruption, config.seed)
+    evaluator = Evaluator(model, loss, metrics, dataset, device, precision, corrupter)
     with whole_folder(args.output or path.parent / "test") as folder:
         write_report(evaluator, loader, config, checkpoint["epoch"], path, folder)
     print(f"written to {args.output or path.parent / 'test'}")

@@ -13,6 +13,7 @@ def main() -> None:
     args = parse_arguments()
     import torch
 
+    from data_loader.corruption import Corrupter
     from logger.run import open_run
     from model.metric import metrics_for
     from trainer.evaluate import Evaluator
@@ -20,7 +21,7 @@ def main() -> None:
     from trainer.resume import check_data, reopen, restore
     from trainer.sweep import run_sweep
     from trainer.trainer import Trainer
-    from utils.config import build, load_config
+    from utils.config import build, build_all, load_config
     from utils.device import pick_device, pick_precision
     from utils.seed import seed_init
 
@@ -42,6 +43,7 @@ def main() -> None:
     seed_init(config.seed)
     model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
     loss = make("loss")
+    corruption = build_all(config, classes, "corruption", dataset.shape, dataset.value_range)
     optimizer = fuse(make("optimizer", model.parameters()), device)
     scheduler = make("lr_scheduler", optimizer)
     check_fit(config, model, loss, dataset, validation is not None)
@@ -51,7 +53,9 @@ def main() -> None:
 
     known = metrics_for(dataset.extra_metrics)
     metrics = {name: known[name] for name in config.metrics}
-    evaluator = Evaluator(model, loss, metrics, dataset, device, config.trainer.precision)
+    corrupter = Corrupter(corruption, config.seed)
+    precision = config.trainer.precision
+    evaluator = Evaluator(model, loss, metrics, dataset, device, precision, corrupter)
     with closing(open_run(config, folder, checkpoint)) as run:
         trainer = Trainer(evaluator, optimizer, scheduler, loader, validation, config, data, run)
         if checkpoint:

@@ -53,3 +53,7 @@ class BaseDataLoader:
     def split_validation(self) -> Self | None:
         """The loader of the images held out from this one, or None where there are none."""
         raise NotImplementedError
+
+    def split_test(self) -> Self | None:
+        """A loader of the images that the data set keeps for testing, or None without any."""
+        raise NotImplementedError

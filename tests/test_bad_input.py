@@ -52,7 +52,7 @@ CASES = {
         lambda at: wafers(at, CODES, np.zeros(11, int)),
         "label.npy: 11 labels for 12 images",
     ),
-    "no images": (lambda at: wafers(at, CODES[:0]), r"shape \(0, 6, 6\) holds no map"),
+    "no images": (lambda at: wafers(at, CODES[:0]), r"shape \(0, 6, 6\) holds no image"),
     "an unknown type": (
         lambda at: {"arch": {"type": "Autoencodr"}},
         "arch.type: \"Autoencodr\": .* did you mean 'Autoencoder'",

@@ -1,5 +1,6 @@
 """What a model has to beat: the mean image, and as many principal components as its code."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -8,6 +9,9 @@ from base.base_data_loader import BaseDataLoader
 from model.latent import principal_components
 from trainer.evaluate import Evaluator
 from trainer.sums import Sums
+
+# Numbers in the images that the components are fitted to: half a gigabyte, whatever the data set.
+MOST_NUMBERS = 2**27
 
 Reconstruct = Callable[[torch.Tensor], torch.Tensor]
 
@@ -20,7 +24,9 @@ def baselines(loader: BaseDataLoader, code_size: int) -> dict[str, Reconstruct]:
         code_size: the numbers in the model's code; PCA gets as many components, or as many as
             the images have.
     """
-    images = torch.cat([batch.images.flatten(1).cpu() for batch in loader.batches()])
+    step = -(-loader.count * math.prod(loader.dataset.shape) // MOST_NUMBERS)
+    spaced = loader.of(loader.indices[::step])
+    images = torch.cat([batch.images.flatten(1).cpu() for batch in spaced.batches()])
     mean, components = principal_components(images, code_size)
 
     def mean_image(images: torch.Tensor) -> torch.Tensor:
@@ -38,8 +44,8 @@ def baselines(loader: BaseDataLoader, code_size: int) -> dict[str, Reconstruct]:
 def score_baseline(
     reconstruct: Reconstruct, evaluator: Evaluator, loader: BaseDataLoader
 ) -> dict[str, float]:
-    """The metrics of a baseline over a loader's images, as the model's are measured."""
+    """The metrics of a baseline over a loader's images, shown and measured as to the model."""
     sums = Sums()
     for batch in loader.batches():
-        sums.add(evaluator.compare(reconstruct(batch.images), batch.images))
+        sums.add(evaluator.compare(reconstruct(evaluator.seen(batch)), batch.images))
     return sums.means()

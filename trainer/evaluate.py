@@ -2,9 +2,10 @@
 
 import torch
 
-from base.base_data_loader import BaseDataLoader
+from base.base_data_loader import BaseDataLoader, Batch
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
+from data_loader.corruption import Corrupter
 from model.loss import BaseLoss
 from model.metric import Metric
 from trainer.sums import Sums
@@ -22,6 +23,7 @@ class Evaluator:
         dataset: where the images come from; its value range rules the metrics.
         device: where the model is.
         precision: "fp32" or "bf16", what the layers compute in; all else is float32.
+        corrupter: what the model has to clean; None shows it the images as they are.
     """
 
     def __init__(
@@ -32,9 +34,15 @@ class Evaluator:
         dataset: BaseDataset,
         device: torch.device,
         precision: str,
+        corrupter: Corrupter | None = None,
     ) -> None:
         self.model, self.loss, self.metrics = model, loss, metrics
         self.dataset, self.device, self.precision = dataset, device, precision
+        self.corrupter = corrupter or Corrupter()
+
+    def seen(self, batch: Batch) -> torch.Tensor:
+        """What the model is shown of a batch in evaluation: the images, corrupted if asked for."""
+        return self.corrupter.of_images(batch.images, batch.indices)
 
     def run(self, images: torch.Tensor) -> Numbers:
         """What the model makes of images [n, C, H, W]: 'reconstruction', 'code', ... float32."""
@@ -61,7 +69,7 @@ class Evaluator:
         self.model.eval()
         sums = Sums()
         for batch in loader.batches():
-            sums.add(self.measure(self.run(batch.images), batch.images))
+            sums.add(self.measure(self.run(self.seen(batch)), batch.images))
         return sums.means()
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ import model
 from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
+from data_loader.corruption import BaseCorruption
 from model.loss import BaseLoss
 from model.metric import metrics_for
 from utils.config import Catalogue, Config
@@ -24,6 +25,7 @@ def catalogue() -> Catalogue:
     return {
         "dataset": discover(data_loader, BaseDataset),
         "data_loader": discover(data_loader, BaseDataLoader),
+        "corruption": discover(data_loader, BaseCorruption),
         "arch": discover(model, BaseModel),
         "loss": discover(model, BaseLoss),
         "optimizer": _torch_classes(optim, optim.Optimizer),

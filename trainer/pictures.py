@@ -51,6 +51,24 @@ def draw_reconstructions(evaluator: Evaluator, loader: BaseDataLoader, path: Pat
     )
 
 
+@torch.no_grad()
+def draw_denoised(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> None:
+    """Images of every class above what the model was shown of them and what it made of that."""
+    dataset = loader.dataset
+    count = min(SHOWN, max(8, len(dataset.labels.names)))
+    places = representatives(dataset.labels.indices, loader.indices, count)
+    rows: list[list[np.ndarray]] = [[], [], []]
+    for batch in loader.of(torch.tensor(places)).batches():
+        seen = evaluator.seen(batch)
+        made = evaluator.run(seen)["reconstruction"]
+        for row, images in zip(rows, (batch.images, seen, made), strict=True):
+            row += rgb(dataset, images.cpu())
+    names = [name_of(dataset, place) for place in places]
+    title = "Images, what the model was shown of them, and what it made of that"
+    grid = Grid(rows, ["clean", "corrupted", "cleaned"], names, title, dataset.legend)
+    save_grid(grid, path)
+
+
 def draw_generated(
     evaluator: Evaluator,
     loader: BaseDataLoader,

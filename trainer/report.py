@@ -23,7 +23,12 @@ from trainer.code_pictures import (
 from trainer.evaluate import Evaluator
 from trainer.generate import code_spread, generate, plan_children
 from trainer.latent import code_use
-from trainer.pictures import draw_generated, draw_interpolation, draw_reconstructions
+from trainer.pictures import (
+    draw_denoised,
+    draw_generated,
+    draw_interpolation,
+    draw_reconstructions,
+)
 from utils.config import Config
 from utils.errors import ConfigError
 
@@ -47,7 +52,8 @@ def write_report(
     validation, loader = loader.split_validation(), loader.in_order()
     splits = {"train": loader, "validation": validation}
     splits = {name: split for name, split in splits.items() if split}
-    scores = _scores(evaluator, splits)
+    test = loader.split_test()
+    scores = _scores(evaluator, splits | ({"test": test} if test else {}))
     print(_score_table(scores))
     facts = {
         "parameters": evaluator.model.parameter_count,
@@ -65,6 +71,8 @@ def write_report(
     draw_reconstructions(evaluator, loader, folder / "reconstructions.png")
     draw_interpolation(evaluator, loader, folder / "interpolation.png")
     _draw_codes(evaluator, loader, config, scale, folder)
+    if evaluator.corrupter:
+        draw_denoised(evaluator, validation or loader, folder / "denoised.png")
 
 
 def _code_use(evaluator: Evaluator, loader: BaseDataLoader) -> dict[str, Any]:
@@ -98,10 +106,18 @@ def _draw_codes(
 
 
 def _scores(evaluator: Evaluator, splits: dict[str, BaseDataLoader]) -> dict[str, Any]:
-    """The scores of each split, and those of the baselines on it."""
+    """The scores of each split, and those of the baselines on it.
+
+    Where images are corrupted, a split's scores are those of the cleaned images; `corrupted` are
+    the scores without cleaning, and `psnr_gain` is what the model adds to their PSNR in dB.
+    """
     found: dict[str, Any] = {"splits": {}, "baselines": {}}
     for name, split in splits.items():
         found["splits"][name] = {"count": split.count} | evaluator.score(split)
+        if evaluator.corrupter:
+            corrupted = score_baseline(lambda seen: seen, evaluator, split)
+            gain = found["splits"][name]["psnr"] - corrupted["psnr"]
+            found["splits"][name] |= {"corrupted": corrupted, "psnr_gain": gain}
     for name, reconstruct in baselines(splits["train"], evaluator.model.code_size).items():
         found["baselines"][name] = {
             split: score_baseline(reconstruct, evaluator, images)
@@ -115,6 +131,8 @@ def _score_table(scores: dict[str, Any]) -> str:
     rows: list[tuple[str, ...]] = []
     for split, own in scores["splits"].items():
         makers = {"model": own} | {name: of[split] for name, of in scores["baselines"].items()}
+        if "corrupted" in own:
+            makers["no cleaning"] = own["corrupted"]
         names = list(scores["baselines"]["mean_image"][split])
         rows = rows or [("images of", "made by", *names)]
         rows += [

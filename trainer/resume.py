@@ -16,10 +16,20 @@ CHANGEABLE = (
     "trainer.save_period",
     "trainer.early_stop",
     "trainer.tensorboard",
+    "data_loader.args.num_workers",
+    "data_loader.args.memory",
     "optimizer.args.lr",
 )
-# What does not touch the model: where the data lie, how much at once, what to generate.
-TESTABLE = ("dataset.args.", "data_loader.args.batch_size", "generation.")
+# What does not touch the model: where the data lie, how they are read, what the model is shown
+# to clean, what to generate.
+TESTABLE = (
+    "dataset.args.",
+    "data_loader.args.batch_size",
+    "data_loader.args.num_workers",
+    "data_loader.args.memory",
+    "corruption",
+    "generation.",
+)
 
 
 def reopen(

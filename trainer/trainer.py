@@ -86,13 +86,14 @@ class Trainer(BaseTrainer):
         batches = self.loader.batches(epoch)
         for batch in tqdm(batches, f"epoch {epoch}", len(self.loader), leave=False, disable=None):
             seed_step(self.config.seed, epoch, self.step)
-            sums.add(self._train_batch(batch.images))
+            seen = self.evaluator.corrupter.in_step(batch.images, epoch, self.step)
+            sums.add(self._train_batch(seen, batch.images))
             self.step += 1
         return sums.means()
 
-    def _train_batch(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """One update -> the terms and metrics of each image."""
-        numbers = self.evaluator.measure(self.evaluator.run(images), images)
+    def _train_batch(self, seen: torch.Tensor, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """One update that makes more of `seen` like `images` -> terms and metrics of each."""
+        numbers = self.evaluator.measure(self.evaluator.run(seen), images)
         self.optimizer.zero_grad()
         # Every image moves the weights by as much, those of a smaller last batch too.
         (numbers["loss"].sum() / self.loader.batch_size).backward()
@@ -100,7 +101,7 @@ class Trainer(BaseTrainer):
         return numbers
 
     def show_epoch(self) -> None:
-        """Show a few images above their reconstructions in TensorBoard."""
+        """Show a few images above what was seen of them and their reconstructions."""
         if not self.run.board:
             return
         shown = self.validation or self.loader
@@ -110,9 +111,10 @@ class Trainer(BaseTrainer):
         batch = next(shown.of(shown.indices[:PREVIEWED]).batches())
         with torch.no_grad():
             self.model.eval()
-            made = self.evaluator.run(batch.images)["reconstruction"]
-        to_rgb = shown.dataset.to_rgb
-        picture = tile([to_rgb(batch.images.cpu()), to_rgb(made.cpu())])
+            seen = self.evaluator.seen(batch)
+            made = self.evaluator.run(seen)["reconstruction"]
+        rows = [batch.images, seen, made] if self.evaluator.corrupter else [batch.images, made]
+        picture = tile([shown.dataset.to_rgb(row.cpu()) for row in rows])
         self.run.board.add_picture(self.epoch, "reconstructions", picture)
 
     def _show_codes(self, loader: BaseDataLoader) -> None:

@@ -1,5 +1,8 @@
 """Which device computes, and in which precision."""
 
+import os
+from pathlib import Path
+
 import torch
 
 from utils.errors import ConfigError
@@ -63,3 +66,28 @@ def usable_precision(wanted: str, device: torch.device) -> str:
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """The context in which a model's layers run."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on the device and, whatever the device, in the machine's memory."""
+    free = _free_in_machine()
+    if device.type == "cuda":
+        free = min(free, torch.cuda.mem_get_info(device)[0])
+    return free
+
+
+def _free_in_machine() -> int:
+    """What this program may still take of the machine's memory, or a modest guess."""
+    free = 2**32
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    facts = Path("/proc/meminfo")
+    if facts.exists():
+        lines = dict(line.split(":") for line in facts.read_text().splitlines())
+        free = int(lines["MemAvailable"].split()[0]) * 1024
+    limit, used = (
+        Path("/sys/fs/cgroup", name) for name in ("memory.max", "memory.current")
+    )  # a container's own limit
+    if limit.exists() and used.exists() and limit.read_text().strip() != "max":
+        free = min(free, max(int(limit.read_text()) - int(used.read_text()), 0))
+    return free
