@@ -7,7 +7,7 @@ import pytest
 from conftest import command, only_run
 
 FILES = {
-    "metrics.json", "reconstructions.png", "interpolation.png",
+    "metrics.json", "reconstructions.png", "interpolation.png", "latent.png", "noise.png",
     "gen_data.npy", "gen_label.npy", "generated.json", "generated.png",
 }  # fmt: skip
 

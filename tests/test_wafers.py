@@ -47,6 +47,7 @@ def test_a_longer_set_keeps_the_maps_of_its_classes_in_proportion():
 )
 def test_every_layout_of_a_map_file_is_read_and_written_back(tmp_path, array):
     maps = WaferMaps(saved(tmp_path, "data.npy", array))
+    maps.hold()
     assert np.array_equal(maps.stored.numpy(), CODES)
     images = maps.to_images(maps.stored)
     assert images.shape == (6, 3, 4, 5)
