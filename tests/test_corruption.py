@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from conftest import command, only_run
 from pydantic import ValidationError
+from small_sets import write_digits
 
 from data_loader.corruption import Corrupter, GaussianNoise, Mask, Occlusion, SaltAndPepper
 from utils.config import build_all, check_config
@@ -159,26 +161,34 @@ def test_squares_and_patches_larger_than_the_images_are_refused(small):
         arguments_model(GaussianNoise).model_validate_json('{"sigma": -1}')
 
 
-def test_a_run_learns_to_clean_and_says_what_it_gains(small, written, tmp_path):
+def test_a_run_says_what_cleaning_gains_in_every_split(small, written, tmp_path):
+    train, test = write_digits(tmp_path, "MNIST", 40, 20, classes=2)
+    small["dataset"] = {"type": "MNIST", "args": {"root": str(tmp_path)}}
     small["corruption"] = {"type": "SaltAndPepper", "args": {"share": 0.5}}
     done = command("train.py", "-c", written(small))
     assert done.returncode == 0, done.stderr
     run = only_run(tmp_path / "saved")
-    done = command("test.py", "-r", run, "-s", "generation.samples=1")
+    done = command("test.py", "-r", run, "-s", "generation.samples=1", "generation.split=all")
     assert done.returncode == 0, done.stderr
     assert (run / "test" / "denoised.png").stat().st_size > 5000
     assert "no cleaning" in done.stdout
+    assert len(np.load(run / "test" / "gen_data.npy")) == 40  # test images are for testing only
     splits = json.loads((run / "test" / "metrics.json").read_text())["splits"]
-    for scores in splits.values():
-        gain = scores["psnr"] - scores["corrupted"]["psnr"]
-        assert scores["psnr_gain"] == pytest.approx(gain)
+    assert {name: own["count"] for name, own in splits.items()} == {
+        "train": 32, "validation": 8, "test": 20,
+    }  # fmt: skip
+    for own in splits.values():
+        assert own["psnr_gain"] == pytest.approx(own["psnr"] - own["corrupted"]["psnr"])
+    own = (splits["train"], splits["validation"])
+    measured = sum(scores["count"] * scores["corrupted"]["mse"] for scores in own) / 40
+    assert measured == pytest.approx(error_by_hand(train, small["seed"]), rel=1e-6)
+    by_hand = error_by_hand(test, small["seed"])
+    assert splits["test"]["corrupted"]["mse"] == pytest.approx(by_hand, rel=1e-6)
 
-    from data_loader.wafers import SyntheticWafers
 
-    dataset = SyntheticWafers(12, 40)
-    images = dataset.to_images(dataset.stored)
-    way = SaltAndPepper(dataset.shape, dataset.value_range, 0.5)
-    seen = Corrupter([way], small["seed"]).of_images(images, torch.arange(40))
-    by_hand = (seen - images).square().mean().item()
-    measured = sum(own["count"] * own["corrupted"]["mse"] for own in splits.values()) / 40
-    assert measured == pytest.approx(by_hand, rel=1e-6)
+def error_by_hand(digits, seed):
+    """The mean squared error that the damage does to all of the digits."""
+    images = torch.from_numpy(digits)[:, None] / 255
+    way = SaltAndPepper((1, 28, 28), UNIT, 0.5)
+    seen = Corrupter([way], seed).of_images(images, torch.arange(len(images)))
+    return (seen - images).square().mean().item()
