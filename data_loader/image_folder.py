@@ -43,7 +43,10 @@ class ImageFolder(BaseImages):
         colour: Literal["RGB", "grey"] = "RGB",
         scale_to: Scale = (0.0, 1.0),
     ) -> None:
-        files, labels = find_pictures(root)
+        try:
+            files, labels = find_pictures(root)
+        except OSError as error:
+            raise DataError(f"{root}: cannot be looked through: {error.strerror}") from None
         sizes = [picture_size(file) for file in files]
         if size is None:
             _check_one_size(files, sizes)
