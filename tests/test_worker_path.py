@@ -18,6 +18,7 @@ from data_loader.image_folder import ImageFolder
 from data_loader.loaders import ImageLoader
 from data_loader.prefetch import Workers
 from data_loader.wafers import WaferMaps
+from utils.device import _free_in_container, free_memory
 from utils.errors import TrainingError
 
 RANDOM = np.random.default_rng(0)
@@ -167,6 +168,15 @@ def test_an_error_nobody_thought_of_names_the_images():
     fetched = Workers(read, 1, CPU).fetch([torch.tensor([3, 1])])
     with pytest.raises(TrainingError, match="images 3, 1: cannot be read: ZeroDivisionError: by"):
         next(fetched)
+
+
+def test_a_container_leaves_what_its_limit_says(tmp_path):
+    for name, text in (("max", "1000"), ("current", "700"), ("stat", "anon 5\ninactive_file 50")):
+        (tmp_path / f"memory.{name}").write_text(text)
+    assert _free_in_container(tmp_path, 9999) == 350
+    (tmp_path / "memory.max").write_text("max\n")
+    assert _free_in_container(tmp_path, 9999) == 9999
+    assert free_memory(CPU) > 0
 
 
 MEMORY = """
