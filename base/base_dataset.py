@@ -129,8 +129,14 @@ class BaseDataset:
 
     def hold(self) -> None:
         """Read the images into memory, where they are not there yet."""
-        if isinstance(self.stored, BaseReader):
-            self.stored = self.stored.read(torch.arange(len(self)))
+        if not isinstance(self.stored, BaseReader):
+            return
+        stored = torch.empty(self.stored.shape, dtype=self.stored.dtype)
+        start = 0
+        for piece in self.pieces():
+            stored[start : start + len(piece)] = piece
+            start += len(piece)
+        self.stored = stored
 
     def pieces(self) -> Iterator[torch.Tensor]:
         """The stored images in order, a few at a time: memory need not hold them all."""

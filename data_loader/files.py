@@ -97,7 +97,7 @@ def _check_entry(entry: zipfile.ZipInfo, stream: IO[bytes], file: Path) -> None:
 
 def holds(path: str, name: str) -> bool:
     """Whether `path` is a .npz file with an array called `name`."""
-    if not zipfile.is_zipfile(path):
+    if not _begins_with(Path(path), ZIP_START):
         return False
     with zipfile.ZipFile(path) as archive:
         return f"{name}.npy" in archive.namelist()

@@ -43,7 +43,10 @@ class ImageFolder(BaseImages):
         colour: Literal["RGB", "grey"] = "RGB",
         scale_to: Scale = (0.0, 1.0),
     ) -> None:
-        files, labels = find_pictures(root)
+        try:
+            files, labels = find_pictures(root)
+        except OSError as error:
+            raise DataError(f"{root}: cannot be looked through: {error.strerror}") from None
         sizes = [picture_size(file) for file in files]
         if size is None:
             _check_one_size(files, sizes)
@@ -88,8 +91,10 @@ class PictureReader(BaseReader):
 
         height, width = self._size
         try:
-            with Image.open(file) as opened:
-                picture = ImageOps.exif_transpose(opened).convert(self._mode)
+            with Image.open(file) as picture:
+                if _may_be_turned(picture):
+                    picture = ImageOps.exif_transpose(picture)
+                picture = picture.convert(self._mode)
             if picture.size != (width, height):
                 picture = picture.resize((width, height), Image.Resampling.BILINEAR)
             return np.asarray(picture)
@@ -145,7 +150,9 @@ def picture_size(file: Path) -> tuple[int, int]:
     try:
         with Image.open(file) as picture:
             (width, height), mode = picture.size, picture.mode
-            is_turned = picture.getexif().get(ORIENTATION) in TRANSPOSING
+            is_turned = (
+                _may_be_turned(picture) and picture.getexif().get(ORIENTATION) in TRANSPOSING
+            )
     except Exception as error:
         raise _unreadable(file, error) from None
     if mode in DEEP:
@@ -153,6 +160,11 @@ def picture_size(file: Path) -> tuple[int, int]:
             f"{file}: has more than 8 bits a pixel ({mode}); save such images as .npy for Arrays"
         )
     return (width, height) if is_turned else (height, width)
+
+
+def _may_be_turned(picture: Any) -> bool:
+    """Whether to look for the tag: in a PNG file it costs a decoding, and no camera writes one."""
+    return picture.format != "PNG"
 
 
 def _check_one_size(files: list[Path], sizes: list[tuple[int, int]]) -> None:

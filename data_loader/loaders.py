@@ -60,9 +60,11 @@ class ImageLoader(BaseDataLoader):
         if dataset.stored.nbytes <= most:
             dataset.hold()
         if isinstance(dataset.stored, BaseReader):
-            self._source = Workers(dataset.stored.read, num_workers, device)
+            self._fetch = Workers(dataset.stored.read, num_workers, device).fetch
+            self.source = f"read from files by {num_workers} workers"
         else:
-            self._source = _Held(dataset.stored.to(device))
+            self._fetch = _Held(dataset.stored.to(device)).fetch
+            self.source = f"held on {device}"
 
     def batches(self, epoch: int = 0) -> Iterator[Batch]:
         """Every image once, in the order of `epoch`."""
@@ -70,7 +72,7 @@ class ImageLoader(BaseDataLoader):
         if self.shuffle:
             order = order[epoch_order(self.count, self.seed, epoch)]
         pieces = order.split(self.batch_size)
-        for places, stored in zip(pieces, self._source.fetch(pieces), strict=True):
+        for places, stored in zip(pieces, self._fetch(pieces), strict=True):
             yield Batch(self.dataset.to_images(stored), places)
 
     def of(self, indices: torch.Tensor) -> Self:

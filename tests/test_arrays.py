@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from conftest import DATA
 
 from data_loader.arrays import Arrays, check_layout
 from data_loader.wafers import WaferMaps
@@ -154,3 +155,13 @@ def test_wafer_maps_read_from_their_file_are_the_codes(tmp_path):
         assert (maps.stored.read(torch.tensor([5, 0])).numpy() == codes[[5, 0]]).all()
         maps.hold()
         assert (maps.to_file(maps.to_images(maps.stored)) == array).all()
+
+
+@pytest.mark.parametrize(("folder", "dataset"), [("eyes", Arrays), ("wafer1281", WaferMaps)])
+def test_real_files_come_back_bit_for_bit(folder, dataset):
+    data, label = DATA / folder / "data.npy", DATA / folder / "label.npy"
+    if not data.exists():
+        pytest.skip("needs a folder of real data in AUTOENCODER_DATA")
+    images = dataset(str(data), str(label))
+    assert (images.to_file(images_of(images)) == np.load(data)).all()
+    assert (images.labels.to_file(images.labels.indices) == np.load(label)).all()

@@ -75,7 +75,8 @@ def test_pictures_of_any_size_and_kind_are_resized_as_asked(tmp_path):
 def test_a_picture_taken_sideways_stands_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: rotate by 270 degrees
-    pixels = draw(tmp_path / "a.png", 4, 9, exif=exif)
+    draw(tmp_path / "a.jpg", 4, 9, exif=exif)
+    pixels = np.asarray(Image.open(tmp_path / "a.jpg"))
     dataset = held(str(tmp_path))
     assert dataset.shape == (3, 9, 4)
     assert (dataset.stored[0].numpy() == np.rot90(pixels, 3)).all()

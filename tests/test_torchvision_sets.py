@@ -1,11 +1,10 @@
 """torchvision's data sets by name, with their own test images."""
 
-import struct
-
 import numpy as np
 import pytest
 import torch
 from conftest import DATA
+from small_sets import write_digits
 
 from data_loader.torchvision_sets import CIFAR10, KMNIST, MNIST, SVHN, FashionMNIST
 from utils.errors import DataError
@@ -14,32 +13,19 @@ RANDOM = np.random.default_rng(0)
 GREY = [MNIST, FashionMNIST, KMNIST]
 
 
-def idx(array):
-    """An array as an idx file: two zeros, the type, the number of axes, their lengths."""
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
-
-
 @pytest.fixture(params=GREY)
 def grey(request, tmp_path):
-    """A class and a root with 5 training and 3 test images in its files."""
-    raw = tmp_path / request.param.__name__ / "raw"
-    raw.mkdir(parents=True)
-    content = {}
-    for name, count in (("train", 5), ("t10k", 3)):
-        content[name] = RANDOM.integers(0, 256, (count, 28, 28), np.uint8)
-        (raw / f"{name}-images-idx3-ubyte").write_bytes(idx(content[name]))
-        labels = np.arange(count, dtype=np.uint8)
-        (raw / f"{name}-labels-idx1-ubyte").write_bytes(idx(labels))
-    return request.param, tmp_path, content
+    """A class and a root with 5 training and 3 test images in its files, and these images."""
+    return request.param, tmp_path, write_digits(tmp_path, request.param.__name__, 5, 3)
 
 
 def test_training_and_test_images_are_those_of_the_files(grey):
-    cls, root, content = grey
+    cls, root, (train_images, test_images) = grey
     dataset = cls(str(root), scale_to=(-1.0, 1.0))
     test = dataset.test_split()
     assert (dataset.shape, len(dataset), len(test)) == ((1, 28, 28), 5, 3)
-    assert (dataset.stored.numpy() == content["train"]).all()
-    assert (test.to_file(test.to_images(test.stored)) == content["t10k"]).all()
+    assert (dataset.stored.numpy() == train_images).all()
+    assert (test.to_file(test.to_images(test.stored)) == test_images).all()
     assert test.value_range == dataset.value_range == (-1.0, 1.0)
     assert dataset.labels.indices.tolist() == [0, 1, 2, 3, 4]
     assert len(dataset.labels.names) == 10

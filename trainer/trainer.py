@@ -57,7 +57,8 @@ class Trainer(BaseTrainer):
         held_out = self.validation.count if self.validation else 0
         self.run.log(
             f"{self.loader.count} training and {held_out} validation images, {len(self.loader)} "
-            f"steps an epoch, on {self.evaluator.device} in {settings.precision}"
+            f"steps an epoch, on {self.evaluator.device} in {settings.precision}, "
+            f"images {self.loader.source}"
         )
         self.run.log(f"run {self.run.folder}")
         if self.epoch >= settings.epochs:

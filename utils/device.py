@@ -85,9 +85,15 @@ def _free_in_machine() -> int:
     if facts.exists():
         lines = dict(line.split(":") for line in facts.read_text().splitlines())
         free = int(lines["MemAvailable"].split()[0]) * 1024
-    limit, used = (
-        Path("/sys/fs/cgroup", name) for name in ("memory.max", "memory.current")
-    )  # a container's own limit
-    if limit.exists() and used.exists() and limit.read_text().strip() != "max":
-        free = min(free, max(int(limit.read_text()) - int(used.read_text()), 0))
-    return free
+    return min(free, _free_in_container(Path("/sys/fs/cgroup"), free))
+
+
+def _free_in_container(group: Path, otherwise: int) -> int:
+    """What a container's own limit leaves; cached files count as used there, but can go."""
+    try:
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        lines = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):  # no such files, or the limit is the word "max"
+        return otherwise
+    return max(limit - used + int(lines["inactive_file"]), 0)
