@@ -11,15 +11,19 @@ from utils.errors import run_command
 def main() -> None:
     """Config -> parts -> Trainer.train()."""
     args = parse_arguments()
+    from utils.config import build, check_config, read_config
+
+    # Read before torch is imported, which takes seconds that a slip in the JSON need not cost.
+    content = None if args.resume else read_config(args.config, args.set)
     import torch
 
     from logger.run import open_run
     from model.metric import METRICS
+    from trainer.checks import check_fit
     from trainer.evaluate import Evaluator
-    from trainer.parts import catalogue, check_fit, check_together, fuse
+    from trainer.parts import catalogue, fuse
     from trainer.resume import check_data, reopen, restore
     from trainer.trainer import Trainer
-    from utils.config import build, load_config
     from utils.device import pick_device, pick_precision
     from utils.seed import seed_init
 
@@ -27,8 +31,11 @@ def main() -> None:
     if args.resume:
         config, checkpoint, folder = reopen(args.resume, args.set, classes)
     else:
-        config, checkpoint, folder = load_config(args.config, args.set, classes), None, None
-    check_together(config)
+        config, checkpoint, folder = (
+            check_config(content, classes, args.config, args.set),
+            None,
+            None,
+        )
     device = pick_device(args.device)
     config.trainer.precision = pick_precision(config.trainer.precision, device)
 
@@ -60,7 +67,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("-c", "--config", type=Path, default="config.json", help="the config (config.json)")
+    add("-c", "--config", type=Path, help="the config (config.json)")
     add("-r", "--resume", type=Path, help="go on with a run: its folder or a checkpoint in it")
     add("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     add(
@@ -74,7 +81,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--lr", dest="set", action="append", type="optimizer.args.lr={}".format)
     add("--bs", dest="set", action="append", type="data_loader.args.batch_size={}".format)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.resume and args.config:
+        parser.error("-r goes on with the run's own config; leave out -c, change it with -s")
+    args.config = args.config or Path("config.json")
+    return args
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The classes that a config may name, and what must hold between its parts."""
+"""The classes that a config may name."""
 
 import inspect
 from types import ModuleType
@@ -11,17 +11,18 @@ from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from model.loss import BaseLoss
-from model.metric import METRICS
-from utils.config import Catalogue, Config
-from utils.errors import ConfigError
-from utils.explain import hint, shown
+from trainer.checks import CHECKS
+from utils.config import Catalogue
 from utils.registry import discover, is_buildable
+
+# Needs a closure, needs sparse gradients, takes matrices only: none of them can train our models.
+_UNFIT = (torch.optim.LBFGS, torch.optim.SparseAdam, getattr(torch.optim, "Muon", None))
 
 
 def catalogue() -> Catalogue:
-    """Every class that each part of a config can name."""
+    """Every class that each part of a config can name, and the checks between parts."""
     optim = torch.optim
-    return {
+    parts = {
         "dataset": discover(data_loader, BaseDataset),
         "data_loader": discover(data_loader, BaseDataLoader),
         "arch": discover(model, BaseModel),
@@ -29,6 +30,7 @@ def catalogue() -> Catalogue:
         "optimizer": _torch_classes(optim, optim.Optimizer),
         "lr_scheduler": _torch_classes(optim.lr_scheduler, optim.lr_scheduler.LRScheduler),
     }
+    return Catalogue(parts, CHECKS)
 
 
 def _torch_classes(module: ModuleType, base: type) -> dict[str, type]:
@@ -40,7 +42,7 @@ def _torch_classes(module: ModuleType, base: type) -> dict[str, type]:
         and issubclass(value, base)
         and value is not base
         and not name.startswith("_")
-        and value not in (torch.optim.LBFGS, torch.optim.SparseAdam)  # not for this kind of step
+        and value not in _UNFIT
         and is_buildable(value)
     }
 
@@ -51,57 +53,3 @@ def fuse(optimizer: torch.optim.Optimizer, device: torch.device) -> torch.optim.
         if group.get("fused", False) is None and not group.get("foreach"):
             group["fused"] = device.type in ("cpu", "cuda")
     return optimizer
-
-
-def check_together(config: Config) -> None:
-    """Check what no part can know alone.
-
-    Raises:
-        ConfigError: every problem, a line each.
-    """
-    problems = [
-        f"metrics.{place}: {shown(name)}: there is no such metric{hint(name, METRICS)}"
-        for place, name in enumerate(config.metrics)
-        if name not in METRICS
-    ]
-    watched = config.trainer.monitor.partition(" ")[2]
-    known = [prefix + name for prefix in ("val_", "") for name in ("loss", *config.metrics)]
-    if watched and watched not in known:
-        problems.append(
-            f"trainer.monitor: {shown(config.trainer.monitor)}: nothing measures it"
-            + hint(watched, known)
-        )
-    plateau = config.lr_scheduler and config.lr_scheduler.type == "ReduceLROnPlateau"
-    if plateau and not watched:
-        problems.append('trainer.monitor: "off": ReduceLROnPlateau needs a value to watch')
-    if config.trainer.early_stop and not watched:
-        problems.append("trainer.early_stop: needs a value to watch, but trainer.monitor is off")
-    if problems:
-        raise ConfigError("\n".join(problems))
-
-
-def check_fit(
-    config: Config, network: BaseModel, loss: BaseLoss, dataset: BaseDataset, has_validation: bool
-) -> None:
-    """Check what only the built parts can tell.
-
-    Raises:
-        ConfigError: the first problem.
-    """
-    watched = config.trainer.monitor.partition(" ")[2]
-    if watched.startswith("val_") and not has_validation:
-        raise ConfigError(
-            f"trainer.monitor: {shown(config.trainer.monitor)}: no image is held out for "
-            f"validation; raise data_loader.args.validation_split or watch 'min loss'"
-        )
-    if loss.needs_probabilities:
-        if network.output_activation != "sigmoid":
-            raise ConfigError(
-                f"loss: {config.loss.type} needs reconstructions in [0, 1]; "
-                'end the decoder with "activation": "sigmoid"'
-            )
-        if dataset.value_range != (0.0, 1.0):
-            raise ConfigError(
-                f"loss: {config.loss.type} needs images in [0, 1], "
-                f"not in {list(dataset.value_range)}"
-            )
