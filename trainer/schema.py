@@ -1,0 +1,137 @@
+"""The JSON Schema of a config, by which editors complete and check it.
+
+    python -m trainer.schema
+
+writes config.schema.json. It is made from the models and classes that check a config, so it says
+what they say; ranges that only torch knows and rules between sections are theirs alone.
+"""
+
+import json
+import re
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic.json_schema import models_json_schema
+
+from model.metric import METRICS
+from trainer.parts import catalogue
+from utils.config import Catalogue, Config, Part
+from utils.registry import arguments_model
+
+PATH = Path(__file__).parent.parent / "config.schema.json"
+# Older readers know $defs and prefixItems of this draft, which is all that is new in ours.
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def config_schema(catalogue: Catalogue) -> dict[str, Any]:
+    """The schema of a whole config."""
+    schema = Config.model_json_schema()
+    classes = {cls: None for part in catalogue.parts.values() for cls in part.values()}
+    models = [(arguments_model(cls), "validation") for cls in classes]
+    definitions = models_json_schema(models)[1]["$defs"]
+    for cls in classes:
+        if cls.__module__.startswith("torch."):
+            _shorten(definitions[cls.__name__])
+    schema["$defs"] |= definitions
+    del schema["$defs"]["Part"]
+    for key, of_part in catalogue.parts.items():
+        schema["properties"][key] |= _section_schema(key, of_part)
+        schema["properties"][key].pop("$ref", None)
+    schema["properties"]["metrics"] |= {"items": {"enum": list(METRICS)}, "uniqueItems": True}
+    comment = (
+        f"Written by python -m trainer.schema with torch {torch.__version__.partition('+')[0]}; "
+        "what it says of torch.optim is from PyTorch's documentation (BSD-3-Clause)."
+    )
+    return {"$schema": DRAFT, "$comment": comment} | _tidy(schema)
+
+
+def _section_schema(key: str, classes: dict[str, type]) -> dict[str, Any]:
+    """A section that is a part, or null or a list of parts where its annotation says so."""
+    annotation = Config.model_fields[key].annotation
+    part = _part_schema(classes)
+    options = [part]
+    for option in typing.get_args(annotation):
+        if option is types.NoneType:
+            options.append({"type": "null"})
+        elif typing.get_origin(option) is list:
+            options.append({"type": "array", "items": part})
+    return {"anyOf": options} if annotation is not Part else part
+
+
+def _part_schema(classes: dict[str, type]) -> dict[str, Any]:
+    """One of several classes by its name, and the arguments that this one takes."""
+    models = {name: arguments_model(cls) for name, cls in classes.items()}
+    return {
+        "type": "object",
+        "properties": {
+            "type": {
+                "description": Part.model_fields["type"].description,
+                "oneOf": [
+                    {"const": name, "description": _first_sentence(model.__doc__ or "")}
+                    for name, model in models.items()
+                ],
+            },
+            "args": {"type": "object", "description": Part.model_fields["args"].description},
+        },
+        "required": ["type"],
+        "additionalProperties": False,
+        "allOf": [_if_type(name, model) for name, model in models.items()],
+    }
+
+
+def _if_type(name: str, model: type) -> dict[str, Any]:
+    then: dict[str, Any] = {"properties": {"args": {"$ref": f"#/$defs/{model.__name__}"}}}
+    if any(field.is_required() for field in model.model_fields.values()):
+        then["required"] = ["args"]
+    named = {"properties": {"type": {"const": name}}, "required": ["type"]}
+    return {"if": named, "then": then}
+
+
+def _shorten(definition: dict[str, Any]) -> None:
+    """Keep the first sentence of what torch says of each argument, without its types."""
+    for content in definition["properties"].values():
+        if "description" in content:
+            content["description"] = _first_sentence(content["description"])
+
+
+def _first_sentence(text: str) -> str:
+    first = re.split(r"(?<=[\w)])\.(?:\s|$)| \(default| Default:", text)[0].strip()
+    return re.sub(r"``?|:\w+:", "", first) + "."
+
+
+def _tidy(content: Any) -> Any:
+    """`content` with a description at each key, and without the titles that pydantic makes up."""
+    if isinstance(content, list):
+        return [_tidy(inner) for inner in content]
+    if not isinstance(content, dict):
+        return content
+    kept = {
+        key: _tidy(inner) for key, inner in content.items() if not _is_text("title", key, inner)
+    }
+    for key, inner in kept.items():
+        if _is_text("description", key, inner):
+            words = " ".join(inner.split())
+            kept[key] = words[:1].upper() + words[1:]
+    for inner in kept.get("properties", {}).values():
+        if isinstance(inner, dict) and "description" in kept:
+            inner.setdefault("description", kept["description"])  # {"conv": 16}: what a conv is
+    return kept
+
+
+def _is_text(keyword: str, key: str, value: Any) -> bool:
+    """Whether this is the keyword, not a property of the same name."""
+    return key == keyword and isinstance(value, str)
+
+
+def schema_text() -> str:
+    """What config.schema.json holds."""
+    text = json.dumps(config_schema(catalogue()), indent=1, ensure_ascii=False)
+    return text + "\n"
+
+
+if __name__ == "__main__":
+    PATH.write_text(schema_text(), encoding="utf-8")
+    print(f"written to {PATH}")
