@@ -201,7 +201,8 @@ def check_config(
             problems += _fill_part(part, path, classes)
     problems += _problems_of(Config, complete)
     wrong = {_section(problem) for problem in problems}
-    right = {key: value for key, value in complete.items() if key not in wrong}
+    known = {field.alias or name for name, field in Config.model_fields.items()}
+    right = {key: complete[key] for key in known & complete.keys() - wrong}
     config = Config.model_validate_json(json.dumps(_STAND_IN | right))
     for sections, check in catalogue.checks:
         if not wrong & sections:
