@@ -9,8 +9,6 @@ from pydantic import (
     BaseModel,
     Discriminator,
     Field,
-    NonNegativeInt,
-    PositiveInt,
     Tag,
     TypeAdapter,
     model_serializer,
@@ -18,8 +16,11 @@ from pydantic import (
 
 from utils.registry import STRICT
 
-Pair = PositiveInt | tuple[PositiveInt, PositiveInt]  # one number for both axes, or H and W
-PairOrZero = NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt]
+# Beyond any image; torch itself fails late and in other words where a number outgrows 64 bits.
+Size = Annotated[int, Field(gt=0, lt=2**31)]
+SizeOrZero = Annotated[int, Field(ge=0, lt=2**31)]
+Pair = Size | tuple[Size, Size]  # one number for both axes, or H and W
+PairOrZero = SizeOrZero | tuple[SizeOrZero, SizeOrZero]
 Norm = Literal["batch", "group", "layer"]
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid"]
 Mode = Literal["nearest", "bilinear"]
@@ -91,7 +92,7 @@ def _pair_text(value: int | float | tuple[int, int] | None) -> str:
 class Conv(Layer):
     """A convolution to so many channels, then norm, then activation."""
 
-    conv: PositiveInt
+    conv: Size
     kernel_size: Kernel = 3
     stride: Stride = 1
     padding: Padding = 1
@@ -102,7 +103,7 @@ class Conv(Layer):
 class Deconv(Layer):
     """A transposed convolution; an omitted `output_padding` is solved from the sizes."""
 
-    deconv: PositiveInt
+    deconv: Size
     kernel_size: Kernel = 3
     stride: Stride = 1
     padding: Padding = 1
@@ -116,7 +117,7 @@ class Deconv(Layer):
 class Linear(Layer):
     """A fully connected layer to so many features; maps are flattened before it."""
 
-    linear: PositiveInt
+    linear: Size
     norm: NormOrNot = None
     activation: ActivationOrNot = None
 

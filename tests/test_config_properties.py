@@ -44,14 +44,14 @@ def paths_in(content, path=()):
 
 @st.composite
 def mutated(draw):
-    """The default config after one to three accidents."""
+    """The default config after one to three accidents, of which some are harmless."""
     config = copy.deepcopy(FULL)
     for _ in range(draw(st.integers(1, 3))):
         *parents, last = draw(st.sampled_from(sorted(paths_in(config), key=str)))
         owner = config
         for step in parents:
             owner = owner[step]
-        match draw(st.sampled_from(["drop", "rename", "retype", "nest", "insert"])):
+        match draw(st.sampled_from(["drop", "rename", "retype", "nest", "insert", "nudge"])):
             case "drop":
                 del owner[last]
             case "rename" if isinstance(owner, dict):
@@ -60,6 +60,8 @@ def mutated(draw):
                 owner[last] = draw(st.sampled_from([[owner[last]], {"args": owner[last]}]))
             case "insert" if isinstance(owner, dict):
                 owner[draw(WORDS)] = draw(VALUES)
+            case "nudge" if isinstance(owner[last], int | float):
+                owner[last] = draw(st.integers(1, 50) | st.floats(0.001, 0.999))
             case _:
                 owner[last] = draw(VALUES)
     return config

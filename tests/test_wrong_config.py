@@ -8,7 +8,7 @@ from conftest import ROOT, command
 from wrong_configs import CASES, DROP, TEXTS, changed
 
 from trainer.parts import catalogue
-from utils.config import check_config, load_config, read_config
+from utils.config import build, check_config, load_config, read_config
 from utils.errors import ConfigError
 from utils.problems import shown
 from utils.registry import arguments_model
@@ -154,3 +154,19 @@ def test_help_and_broken_json_do_not_wait_for_torch(arguments, tmp_path):
     assert done.returncode == (0 if arguments == ["--help"] else 2)
     assert "torch was imported" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("arch.args.encoder.0.conv", 2**30, "arch.args: Autoencoder: "),  # 144 GB of weights
+        ("arch.args.encoder.0.kernel_size", 99, "arch.args.encoder.0: conv leaves nothing of a"),
+        ("arch.args.decoder", [{"deconv": 3}], "arch.args.decoder.0: the decoder ends at"),
+    ],
+)
+def test_a_model_that_cannot_be_built_is_refused_by_its_path(full, path, value, says):
+    classes = catalogue()
+    config = check_config(changed(full, path, value), classes, "c.json")
+    with pytest.raises(ConfigError) as caught:
+        build(config, classes, "arch", (3, 12, 12))
+    assert str(caught.value).startswith(says)

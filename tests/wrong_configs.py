@@ -100,6 +100,7 @@ RANGES = [
     ("dataset.args.count", 3, "greater than or equal to 9"),
     ("arch.args.encoder", [], "at least 1 item"),
     ("arch.args.encoder.0.conv", 0, "greater than 0"),
+    ("arch.args.encoder.0.stride", 2**31, "less than 2147483648"),
     ("arch.args.encoder.0.stride", [2, 0], "greater than 0", "arch.args.encoder.0.stride.1"),
     ("arch.args.encoder.0", {"dropout": 1}, "less than 1", "arch.args.encoder.0.dropout"),
     ("generation.noise", [0.1, -1], "greater than or equal to 0", "generation.noise.1"),

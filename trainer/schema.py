@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from model.metric import METRICS
@@ -21,24 +22,27 @@ from trainer.parts import catalogue
 from utils.config import Catalogue, Config, Part
 from utils.registry import arguments_model
 
+Schema = dict[str, Any]
 PATH = Path(__file__).parent.parent / "config.schema.json"
 # Older readers know $defs and prefixItems of this draft, which is all that is new in ours.
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def config_schema(catalogue: Catalogue) -> dict[str, Any]:
+def config_schema(catalogue: Catalogue) -> Schema:
     """The schema of a whole config."""
-    schema = Config.model_json_schema()
-    classes = {cls: None for part in catalogue.parts.values() for cls in part.values()}
-    models = [(arguments_model(cls), "validation") for cls in classes]
-    definitions = models_json_schema(models)[1]["$defs"]
+    classes = {cls for part in catalogue.parts.values() for cls in part.values()}
+    models = [Config, *sorted(map(arguments_model, classes), key=str)]
+    found, top = models_json_schema([(model, "validation") for model in models])
+    definitions = top["$defs"]
+    references = {model: reference for (model, _), reference in found.items()}
     for cls in classes:
         if cls.__module__.startswith("torch."):
-            _shorten(definitions[cls.__name__])
-    schema["$defs"] |= definitions
-    del schema["$defs"]["Part"]
+            _shorten(definitions[_name_of(references[arguments_model(cls)])])
+    schema = definitions.pop(_name_of(references[Config]))
+    schema["$defs"] = definitions
+    del definitions["Part"]
     for key, of_part in catalogue.parts.items():
-        schema["properties"][key] |= _section_schema(key, of_part)
+        schema["properties"][key] |= _section_schema(key, of_part, references)
         schema["properties"][key].pop("$ref", None)
     schema["properties"]["metrics"] |= {"items": {"enum": list(METRICS)}, "uniqueItems": True}
     comment = (
@@ -48,10 +52,14 @@ def config_schema(catalogue: Catalogue) -> dict[str, Any]:
     return {"$schema": DRAFT, "$comment": comment} | _tidy(schema)
 
 
-def _section_schema(key: str, classes: dict[str, type]) -> dict[str, Any]:
+def _name_of(reference: Schema) -> str:
+    return reference["$ref"].rpartition("/")[2]
+
+
+def _section_schema(key: str, classes: dict[str, type], references: dict[type, Schema]) -> Schema:
     """A section that is a part, or null or a list of parts where its annotation says so."""
     annotation = Config.model_fields[key].annotation
-    part = _part_schema(classes)
+    part = _part_schema(classes, references)
     options = [part]
     for option in typing.get_args(annotation):
         if option is types.NoneType:
@@ -61,7 +69,7 @@ def _section_schema(key: str, classes: dict[str, type]) -> dict[str, Any]:
     return {"anyOf": options} if annotation is not Part else part
 
 
-def _part_schema(classes: dict[str, type]) -> dict[str, Any]:
+def _part_schema(classes: dict[str, type], references: dict[type, Schema]) -> Schema:
     """One of several classes by its name, and the arguments that this one takes."""
     models = {name: arguments_model(cls) for name, cls in classes.items()}
     return {
@@ -78,19 +86,19 @@ def _part_schema(classes: dict[str, type]) -> dict[str, Any]:
         },
         "required": ["type"],
         "additionalProperties": False,
-        "allOf": [_if_type(name, model) for name, model in models.items()],
+        "allOf": [_if_type(name, model, references[model]) for name, model in models.items()],
     }
 
 
-def _if_type(name: str, model: type) -> dict[str, Any]:
-    then: dict[str, Any] = {"properties": {"args": {"$ref": f"#/$defs/{model.__name__}"}}}
+def _if_type(name: str, model: type[BaseModel], arguments: Schema) -> Schema:
+    then: Schema = {"properties": {"args": arguments}}
     if any(field.is_required() for field in model.model_fields.values()):
         then["required"] = ["args"]
     named = {"properties": {"type": {"const": name}}, "required": ["type"]}
     return {"if": named, "then": then}
 
 
-def _shorten(definition: dict[str, Any]) -> None:
+def _shorten(definition: Schema) -> None:
     """Keep the first sentence of what torch says of each argument, without its types."""
     for content in definition["properties"].values():
         if "description" in content:

@@ -62,7 +62,7 @@ def hint(word: str, known: Iterable[str], at: str = "") -> str:
     known = list(known)
     if near := nearest(word, known):
         return f"; did you mean '{dotted(at, near)}'?"
-    return f"; known: {', '.join(known)}" if known else ""
+    return f"; known: {', '.join(known) or 'none at all'}"
 
 
 def refuse(source: str, problems: list[Problem]) -> NoReturn:

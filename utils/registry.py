@@ -43,7 +43,10 @@ def discover(package: types.ModuleType, base: type) -> dict[str, type]:
     found: dict[str, type] = {}
     for info in pkgutil.iter_modules(package.__path__):
         module = importlib.import_module(f"{package.__name__}.{info.name}")
-        found |= defined_in(module, base)
+        classes = defined_in(module, base)
+        for name in found.keys() & classes.keys():
+            raise TypeError(f"{name}: defined in {found[name].__module__} and {module.__name__}")
+        found |= classes
     return dict(sorted(found.items()))
 
 
@@ -69,7 +72,8 @@ def arguments_model(cls: type) -> type[BaseModel]:
         annotation = _jsonable(annotation, int if is_ours else NonNegativeInt)
         default = ... if is_needed else parameter.default
         fields[name] = (annotation, Field(default, description=notes.get(name)))
-    return create_model(cls.__name__, __config__=STRICT, __doc__=summary(cls), **fields)
+    about = {"__doc__": summary(cls), "__module__": cls.__module__}
+    return create_model(cls.__name__, __config__=STRICT, **about, **fields)
 
 
 def summary(cls: type) -> str:
