@@ -17,7 +17,7 @@ def main() -> None:
     from trainer.parts import catalogue
     from trainer.report import write_report
     from trainer.resume import check_data, open_trained
-    from utils.config import build
+    from utils.build import build
     from utils.device import pick_device, usable_precision
     from utils.output import whole_folder
 

@@ -11,7 +11,7 @@ from utils.errors import run_command
 def main() -> None:
     """Config -> parts -> Trainer.train()."""
     args = parse_arguments()
-    from utils.config import build, check_config, read_config
+    from utils.check import check_config, read_config
 
     # Read before torch is imported, which takes seconds that a slip in the JSON need not cost.
     content = None if args.resume else read_config(args.config, args.set)
@@ -24,18 +24,16 @@ def main() -> None:
     from trainer.parts import catalogue, fuse
     from trainer.resume import check_data, reopen, restore
     from trainer.trainer import Trainer
+    from utils.build import build
     from utils.device import pick_device, pick_precision
     from utils.seed import seed_init
 
     classes = catalogue()
+    checkpoint = folder = None
     if args.resume:
         config, checkpoint, folder = reopen(args.resume, args.set, classes)
     else:
-        config, checkpoint, folder = (
-            check_config(content, classes, args.config, args.set),
-            None,
-            None,
-        )
+        config = check_config(content, classes, args.config, args.set)
     device = pick_device(args.device)
     config.trainer.precision = pick_precision(config.trainer.precision, device)
 

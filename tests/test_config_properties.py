@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainer.parts import catalogue
-from utils.config import build, check_config, load_config
+from utils.build import build
+from utils.check import check_config, load_config
 from utils.errors import ConfigError
 from utils.overrides import apply_overrides
 from utils.registry import arguments_model

@@ -3,7 +3,7 @@
 import pytest
 
 from trainer.parts import catalogue
-from utils.config import load_config
+from utils.check import load_config
 from utils.errors import ConfigError
 from utils.overrides import apply_overrides
 

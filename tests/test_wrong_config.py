@@ -8,7 +8,8 @@ from conftest import ROOT, command
 from wrong_configs import CASES, DROP, TEXTS, changed
 
 from trainer.parts import catalogue
-from utils.config import build, check_config, load_config, read_config
+from utils.build import build
+from utils.check import check_config, load_config, read_config
 from utils.errors import ConfigError
 from utils.problems import shown
 from utils.registry import arguments_model

@@ -12,7 +12,7 @@ from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from model.loss import BaseLoss
 from trainer.checks import CHECKS
-from utils.config import Catalogue
+from utils.check import Catalogue
 from utils.registry import discover, is_buildable
 
 # Needs a closure, needs sparse gradients, takes matrices only: none of them can train our models.

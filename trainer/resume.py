@@ -6,8 +6,9 @@ from typing import Any
 import torch
 
 from base.base_trainer import BaseTrainer
+from utils.check import Catalogue, check_config
 from utils.checkpoint import checkpoints_in, find_run, load_checkpoint, newest_checkpoint
-from utils.config import Catalogue, Config, check_config
+from utils.config import Config
 from utils.errors import CheckpointError, ConfigError
 from utils.overrides import apply_overrides, key_of
 from utils.problems import shown

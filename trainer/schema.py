@@ -19,7 +19,8 @@ from pydantic.json_schema import models_json_schema
 
 from model.metric import METRICS
 from trainer.parts import catalogue
-from utils.config import Catalogue, Config, Part
+from utils.check import Catalogue
+from utils.config import Config, Part
 from utils.registry import arguments_model
 
 Schema = dict[str, Any]
