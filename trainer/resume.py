@@ -6,11 +6,15 @@ from typing import Any
 import torch
 
 from base.base_trainer import BaseTrainer
+from utils.check import Catalogue, check_config
 from utils.checkpoint import checkpoints_in, find_run, load_checkpoint, newest_checkpoint
-from utils.config import Catalogue, Config, apply_overrides, check_config
+from utils.config import Config
 from utils.errors import CheckpointError, ConfigError
+from utils.overrides import apply_overrides, key_of
+from utils.problems import shown
 
-# What may change between a run's beginning and its end; all else would make it another run.
+LEARNING_RATE = "optimizer.args.lr"
+# What may change between a run's beginning and its end.
 CHANGEABLE = (
     "trainer.epochs",
     "trainer.save_period",
@@ -18,8 +22,26 @@ CHANGEABLE = (
     "trainer.tensorboard",
     "data_loader.args.num_workers",
     "data_loader.args.memory",
-    "optimizer.args.lr",
+    LEARNING_RATE,
 )
+# Why all else may not, by how the key begins.
+REASONS = {
+    "name": "the run keeps its folder",
+    "seed": "the order of the images and all noise would be others",
+    "dataset": "it would be a run on other images",
+    "data_loader": "other images would be held out, or other batches made",
+    "arch": "the weights of the checkpoint fit this network only",
+    "loss": "the numbers before and after could not be compared",
+    "metrics": "the numbers before and after could not be compared",
+    "optimizer": "the state of the checkpoint belongs to this optimizer",
+    "lr_scheduler": "the state of the checkpoint belongs to this scheduler",
+    "trainer.save_dir": "the run keeps its folder",
+    "trainer.monitor": "the best value so far is one of the value watched so far",
+    "trainer.precision": "the epochs before were trained in this one",
+    "generation": "it is for test.py, which takes it with -s",
+}
+# These set the rate of every epoch themselves, whatever the optimizer was told.
+RATE_SETTERS = ("OneCycleLR", "CyclicLR")
 # What does not touch the model: where the data lie, how they are read, what the model is shown
 # to clean, what to generate.
 TESTABLE = (
@@ -44,13 +66,6 @@ def reopen(
     Raises:
         CheckpointError, ConfigError: nothing to go on from, or an override that cannot be.
     """
-    for override in overrides:
-        key = override.partition("=")[0]
-        if key not in CHANGEABLE:
-            raise ConfigError(
-                f"-s {override}: '{key}' cannot change in a resumed run, only "
-                f"{', '.join(CHANGEABLE)} can; begin a new run with -c"
-            )
     if path.is_dir():
         path, checkpoint, skipped = newest_checkpoint(find_run(path))
         for reason in skipped:
@@ -58,7 +73,47 @@ def reopen(
     else:
         checkpoint = load_checkpoint(path)
     content = apply_overrides(checkpoint["config"], overrides)
-    return check_config(content, catalogue, str(path)), checkpoint, path.parent
+    config = check_config(content, catalogue, path, overrides)
+    for override in overrides:
+        _check_changeable(override, config, checkpoint["epoch"])
+    return config, checkpoint, path.parent
+
+
+def _check_changeable(override: str, config: Config, trained: int) -> None:
+    """Raise a ConfigError where a resumed run cannot take an override, saying why."""
+    key = key_of(override)
+    if key not in CHANGEABLE:
+        reason = next((why for begins, why in REASONS.items() if key.startswith(begins)), None)
+        raise ConfigError(
+            f"-s {override}: cannot change in a resumed run"
+            + (f": {reason}" if reason else "")
+            + f"; only {', '.join(CHANGEABLE)} can. Begin a new run with -c"
+        )
+    if key == "trainer.epochs" and config.trainer.epochs < trained:
+        raise ConfigError(
+            f"-s {override}: {trained} epochs are trained already; go on from an earlier "
+            "checkpoint, -r RUN/checkpoint-epochN.pth"
+        )
+    scheduler = config.lr_scheduler
+    if key == LEARNING_RATE and scheduler and scheduler.type in RATE_SETTERS:
+        raise ConfigError(
+            f"-s {override}: would do nothing: {scheduler.type} sets every rate itself"
+        )
+
+
+def log_changes(trainer: BaseTrainer, checkpoint: dict[str, Any]) -> None:
+    """Write down what the rest of the run does otherwise than the epochs before."""
+    before = checkpoint["config"]
+    for key in CHANGEABLE:
+        old, new = _value_of(before, key), _value_of(trainer.config.as_json(), key)
+        if old != new:
+            trainer.run.log(f"changed: {key} from {shown(old)} to {shown(new)}")
+
+
+def _value_of(content: dict[str, Any], key: str) -> Any:
+    for step in key.split("."):
+        content = content.get(step, {})
+    return content
 
 
 def open_trained(
@@ -86,7 +141,9 @@ def open_trained(
         path = best if best.exists() else newest_checkpoint(run)[0]
     checkpoint = load_checkpoint(path)
     content = apply_overrides(checkpoint["config"], overrides)
-    return check_config(content, catalogue, str(path)), checkpoint, path
+    # Nothing is trained, so that optimizer and scheduler need not be tried, which takes a second.
+    unchecked = catalogue._replace(checks=[])
+    return check_config(content, unchecked, path, overrides), checkpoint, path
 
 
 def check_data(checkpoint: dict[str, Any], data: dict[str, Any]) -> None:
@@ -101,7 +158,8 @@ def check_data(checkpoint: dict[str, Any], data: dict[str, Any]) -> None:
 def restore(trainer: BaseTrainer, checkpoint: dict[str, Any], overrides: list[str]) -> None:
     """Put a trainer where the checkpoint was; what lies after it in the folder is set aside."""
     trainer.resume(checkpoint)
-    if any(override.startswith("optimizer.args.lr=") for override in overrides):
+    log_changes(trainer, checkpoint)
+    if LEARNING_RATE in map(key_of, overrides):
         _set_learning_rate(trainer, trainer.config.optimizer.args["lr"])
     folder = trainer.run.folder
     trainer.run.cut_back(trainer.epoch)
@@ -117,8 +175,10 @@ def _epoch_of(path: Path) -> int:
 
 def _set_learning_rate(trainer: BaseTrainer, rate: float) -> None:
     """Let training go on from `rate`: the scheduler counts on from there."""
-    for group in trainer.optimizer.param_groups:
+    groups = trainer.optimizer.param_groups
+    trainer.run.log(f"the learning rate is {rate:g} from here, it was {groups[0]['lr']:g}")
+    for group in groups:
         group["lr"] = rate
         group["initial_lr"] = rate
     if isinstance(trainer.scheduler, torch.optim.lr_scheduler.LRScheduler):
-        trainer.scheduler.base_lrs = [rate] * len(trainer.optimizer.param_groups)
+        trainer.scheduler.base_lrs = [rate] * len(groups)
