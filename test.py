@@ -16,6 +16,7 @@ def main() -> None:
     from trainer.evaluate import Evaluator
     from trainer.parts import catalogue
     from trainer.report import write_report
+    from trainer.restore import load_weights
     from trainer.resume import check_data, open_trained
     from utils.config import build
     from utils.device import pick_device, usable_precision
@@ -29,7 +30,7 @@ def main() -> None:
     check_data(checkpoint, dataset.fingerprint())
     loader = make("data_loader", dataset, device, config.seed)
     model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
-    model.load_state_dict(checkpoint["state_dict"])
+    load_weights(model, checkpoint["state_dict"])
     precision = usable_precision(config.trainer.precision, device)
     evaluator = Evaluator(model, make("loss"), METRICS, dataset, device, precision)
     with whole_folder(args.output or path.parent / "test") as folder:

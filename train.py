@@ -1,7 +1,6 @@
 """Train an autoencoder: python train.py -c config.json"""
 
 import argparse
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -17,10 +16,12 @@ def main() -> None:
     from model.metric import METRICS
     from trainer.evaluate import Evaluator
     from trainer.parts import catalogue, check_fit, check_together, fuse
-    from trainer.resume import check_data, reopen, restore
+    from trainer.restore import restore
+    from trainer.resume import check_data, reopen
     from trainer.trainer import Trainer
     from utils.config import build, load_config
     from utils.device import pick_device, pick_precision
+    from utils.output import check_writable
     from utils.seed import seed_init
 
     classes = catalogue()
@@ -29,6 +30,7 @@ def main() -> None:
     else:
         config, checkpoint, folder = load_config(args.config, args.set, classes), None, None
     check_together(config)
+    check_writable(folder or Path(config.trainer.save_dir))
     device = pick_device(args.device)
     config.trainer.precision = pick_precision(config.trainer.precision, device)
 
@@ -48,10 +50,10 @@ def main() -> None:
 
     metrics = {name: METRICS[name] for name in config.metrics}
     evaluator = Evaluator(model, loss, metrics, dataset, device, config.trainer.precision)
-    with closing(open_run(config, folder, checkpoint)) as run:
+    with open_run(config, folder, checkpoint) as run:
         trainer = Trainer(evaluator, optimizer, scheduler, loader, validation, config, data, run)
         if checkpoint:
-            restore(trainer, checkpoint, args.set)
+            restore(trainer, checkpoint)
         trainer.announce()
         trainer.train()
 

@@ -47,13 +47,13 @@ class ImageLoader(BaseDataLoader):
         self.seed, self.device, self.shuffle = seed, device, shuffle
         self.stored = dataset.stored.to(device)
 
-    def batches(self, epoch: int = 0) -> Iterator[Batch]:
-        """Every image once, in the order of `epoch`."""
+    def batches(self, epoch: int = 0, seen: int = 0) -> Iterator[Batch]:
+        """Every image once, in the order of `epoch`, but for the first `seen` of them."""
         order = self.indices
         if self.shuffle:
             order = order[epoch_order(self.count, self.seed, epoch)]
         on_device = order.to(self.device)
-        for start in range(0, self.count, self.batch_size):
+        for start in range(seen, self.count, self.batch_size):
             chosen = slice(start, start + self.batch_size)
             stored = self.stored.index_select(0, on_device[chosen])
             yield Batch(self.dataset.to_images(stored), order[chosen])

@@ -36,6 +36,7 @@ class TrainerSection(Section):
     epochs: PositiveInt
     save_dir: str = "saved/"
     save_period: PositiveInt = 10
+    save_steps: Annotated[int, Field(ge=0)] = 0
     monitor: str = "min val_loss"
     early_stop: Annotated[int, Field(ge=0)] = 0
     tensorboard: bool = True
