@@ -92,6 +92,10 @@ class BaseTrainer:
         is_early = 0 < self.settings.early_stop <= self.monitor.epochs_without
         return is_early or self.epoch >= self.settings.epochs
 
+    def is_save_due(self) -> bool:
+        """Whether the end of this epoch is to be kept."""
+        return self.epoch % self.settings.save_period == 0 or self.is_finished()
+
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """Train one epoch -> its numbers by name: 'loss', 'val_loss', 'lr', ..."""
         raise NotImplementedError
@@ -137,7 +141,7 @@ class BaseTrainer:
         self.run.log(_epoch_line(self.epoch, self.settings.epochs, numbers))
         if self.monitor.update(numbers):
             save_checkpoint(self.checkpoint(), self.run.folder / "model_best.pth")
-        if self.epoch % self.settings.save_period == 0 or self.is_finished():
+        if self.is_save_due():
             self.save()
             self.show_epoch()
         if self.is_finished() and self.epoch < self.settings.epochs:

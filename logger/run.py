@@ -94,11 +94,15 @@ def open_run(config: Config, folder: Path | None, checkpoint: dict[str, Any] | N
     remove_partials(folder)
     text = json.dumps(config.as_json(), indent=2, ensure_ascii=False)
     write_file(folder / "config.json", f"{text}\n".encode())
-    if not config.trainer.tensorboard:
-        return Run(folder)
-    from logger.tensorboard import TensorBoard
+    board = None
+    if config.trainer.tensorboard:
+        from logger.tensorboard import TensorBoard
 
-    return Run(folder, TensorBoard(folder, after=None if is_new else after))
+        board = TensorBoard(folder, after=None if is_new else after)
+    run = Run(folder, board)
+    if not checkpoint:
+        run.cut_back(0)  # an old folder without a checkpoint: its run begins again
+    return run
 
 
 def create_folder(save_dir: str, name: str) -> Path:

@@ -28,9 +28,9 @@ def train(arguments, output, before=None):
     _be_command("train", arguments, output, before)
 
 
-def evaluate(arguments, output):
+def evaluate(arguments, output, before=None):
     """Be `python test.py ARGUMENTS`."""
-    _be_command("test", arguments, output, None)
+    _be_command("test", arguments, output, before)
 
 
 def _be_command(script, arguments, output, before):

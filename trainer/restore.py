@@ -59,6 +59,9 @@ def restore(trainer: BaseTrainer, checkpoint: dict[str, Any]) -> None:
         _set_learning_rate(trainer, rate)
     _report_differences(trainer, checkpoint)
     _set_aside_later(trainer)
+    is_kept = (trainer.run.folder / trainer.checkpoint_name()).exists()
+    if trainer.is_save_due() and not trainer.within_epoch()["count"] and not is_kept:
+        trainer.save()  # the best model was written, and then there was no time for this one
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
