@@ -26,6 +26,11 @@ class Run:
         self.folder = folder
         self.board = board
 
+    def keep_config(self, config: Config) -> None:
+        """Write the complete config."""
+        text = json.dumps(config.as_json(), indent=2, ensure_ascii=False)
+        write_file(self.folder / "config.json", f"{text}\n".encode())
+
     def log(self, message: str) -> None:
         """Say something on the console and in info.log."""
         print(message, flush=True)
@@ -92,8 +97,6 @@ def open_run(config: Config, folder: Path | None, checkpoint: dict[str, Any] | N
     folder = folder or create_folder(config.trainer.save_dir, config.name)
     hold(folder)
     remove_partials(folder)
-    text = json.dumps(config.as_json(), indent=2, ensure_ascii=False)
-    write_file(folder / "config.json", f"{text}\n".encode())
     board = None
     if config.trainer.tensorboard:
         from logger.tensorboard import TensorBoard
@@ -101,6 +104,7 @@ def open_run(config: Config, folder: Path | None, checkpoint: dict[str, Any] | N
         board = TensorBoard(folder, after=None if is_new else after)
     run = Run(folder, board)
     if not checkpoint:
+        run.keep_config(config)
         run.cut_back(0)  # an old folder without a checkpoint: its run begins again
     return run
 

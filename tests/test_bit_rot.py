@@ -45,6 +45,17 @@ def flip_bits(folder, content, expected, seed, number):
         assert found in ("refused", "same"), found
 
 
+def test_an_entry_that_a_flip_marks_as_a_folder_is_refused(whole, tmp_path):
+    """torch would give it memory as it finds it; no checksum covers the mark."""
+    content, expected = whole
+    entry = content.index(b"PK\x01\x02")
+    while entry >= 0:
+        damaged = bytearray(content)
+        damaged[entry + 38] ^= 0x10
+        assert outcome(tmp_path / "model.pth", bytes(damaged), expected) == "refused"
+        entry = content.find(b"PK\x01\x02", entry + 1)
+
+
 def mutate(drawn, content):
     """Damage of any kind: bits, bytes, cuts, doubled and swapped pieces."""
     damaged = bytearray(content)

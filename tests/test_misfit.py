@@ -47,6 +47,7 @@ def test_the_example_is_a_checkpoint(tmp_path):
         (lambda c: c.update(epoch=2.0), "'epoch' is a float"),
         (lambda c: c.update(lr_scheduler=[]), "'lr_scheduler' is a list"),
         (lambda c: c["within_epoch"].pop("count"), "'within_epoch' must hold"),
+        (lambda c: c["within_epoch"].update(count=3), "'within_epoch' must hold"),
         (lambda c: c["within_epoch"].update(totals={"loss": "1"}), "'within_epoch' must hold"),
         (lambda c: c["state_dict"].update(weight=[1.0]), "'weight' in its weights is no finite"),
         (lambda c: c["state_dict"].update(weight=torch.zeros(1).expand(10**12)), "more than fits"),
@@ -113,6 +114,7 @@ def widen(content):
         (lambda c: c["lr_scheduler"].pop("last_epoch"), "'last_epoch' is on one side only"),
         (lambda c: c["lr_scheduler"].update(T_max="x"), "'T_max' is a str, not a int"),
         (lambda c: c.update(lr_scheduler=None), "lr_scheduler: only one"),
+        (lambda c: c.update(within_epoch={"count": 7, "totals": {"loss": 1.0}}), "within_epoch"),
         (lambda c: c["data"].update(shape=[3, 26, 26]), "the data set has changed"),
         (lambda c: c["config"]["arch"]["args"]["encoder"][0].update(conv=8), "differ: arch.args"),
         (lambda c: c["config"]["optimizer"].update(type="RMSprop", args={}), "differ: optimizer"),
@@ -133,6 +135,7 @@ def test_a_run_is_not_resumed_from_a_checkpoint_that_does_not_fit(
     assert says in said
     assert "Traceback" not in said
     assert not (tmp_path / checkpoint_name(6)).exists()
+    assert (tmp_path / "config.json").read_bytes() == (finished / "config.json").read_bytes()
 
 
 def test_a_checkpoint_of_another_model_is_not_tested(finished, tmp_path):

@@ -138,6 +138,13 @@ def test_a_run_stopped_before_its_first_checkpoint_begins_again(finished, run):
     assert end_state(run) == end_state(finished)
 
 
+def test_a_checkpoint_within_an_epoch_that_is_over_is_removed(run):
+    content = content_of(run / checkpoint_name(5))
+    save_checkpoint(content, run / checkpoint_name(5, 24))
+    assert "nothing to do" in resume(run)
+    assert not (run / checkpoint_name(5, 24)).exists()
+
+
 def test_what_a_killed_process_was_writing_is_removed(run):
     (run / "model_best.pth.partial").write_bytes(b"half")
     resume(run)

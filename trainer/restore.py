@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from base.base_trainer import BaseTrainer
-from utils.checkpoint import checkpoints_in, load_checkpoint, place_of
+from utils.checkpoint import checkpoints_in, load_checkpoint, place_of, remove_passed
 from utils.errors import CheckpointError
 from utils.finite import largest
 
@@ -52,15 +52,18 @@ def restore(trainer: BaseTrainer, checkpoint: dict[str, Any]) -> None:
             _load_scheduler(trainer.scheduler, checkpoint["lr_scheduler"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"the optimizer's state cannot be used: {error}") from None
-    trainer.model.load_state_dict(checkpoint["state_dict"])
     trainer.resume(checkpoint)
+    trainer.model.load_state_dict(checkpoint["state_dict"])
+    trainer.run.keep_config(trainer.config)
     rate = trainer.config.optimizer.args.get("lr")
     if rate != checkpoint["config"]["optimizer"]["args"].get("lr"):
         _set_learning_rate(trainer, rate)
     _report_differences(trainer, checkpoint)
     _set_aside_later(trainer)
-    is_kept = (trainer.run.folder / trainer.checkpoint_name()).exists()
-    if trainer.is_save_due() and not trainer.within_epoch()["count"] and not is_kept:
+    here = trainer.run.folder / trainer.checkpoint_name()
+    if here.exists():
+        remove_passed(here)  # a kill may have come between the writing and this
+    elif trainer.is_save_due() and not trainer.within_epoch()["count"]:
         trainer.save()  # the best model was written, and then there was no time for this one
 
 

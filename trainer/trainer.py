@@ -1,6 +1,7 @@
 """One epoch of batches. It knows no file."""
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from logger.tiles import tile
 from trainer.evaluate import Evaluator
 from trainer.sums import Sums
 from utils.config import Config
+from utils.errors import CheckpointError
 from utils.seed import seed_step
 
 PREVIEWED = 8  # images shown in TensorBoard
@@ -85,12 +87,23 @@ class Trainer(BaseTrainer):
     def _train_batches(self, epoch: int) -> None:
         """Train on the images of the epoch that remain; in a new epoch, on all."""
         self.model.train()
-        batches = self.loader.batches(epoch, seen=self.sums.count)
-        for batch in tqdm(batches, f"epoch {epoch}", len(self.loader), leave=False, disable=None):
+        for batch in self._remaining_batches(epoch):
             seed_step(self.config.seed, epoch, self.step)
             self.sums.add(self._train_batch(epoch, batch))
             self.finish_step()
         self.guard.read()
+
+    def _remaining_batches(self, epoch: int) -> Iterable[Batch]:
+        """The batches of the epoch that are not trained yet, under a progress bar."""
+        seen = self.sums.count
+        return tqdm(
+            self.loader.batches(epoch, seen),
+            f"epoch {epoch}",
+            total=len(self.loader),
+            initial=seen // self.loader.batch_size,
+            leave=False,
+            disable=None,  # where nobody watches
+        )
 
     def _train_batch(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
         """One update -> the terms and metrics of each image."""
@@ -107,7 +120,19 @@ class Trainer(BaseTrainer):
         return self.sums.state()
 
     def resume(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the counters of a checkpoint, and the epoch where it was left."""
+        """Take up the counters of a checkpoint, and the epoch where it was left.
+
+        Raises:
+            CheckpointError: it was left where no batch of this loader ends.
+        """
+        count = checkpoint["within_epoch"]["count"]
+        if count > self.loader.count or (
+            count % self.loader.batch_size and count != self.loader.count
+        ):
+            raise CheckpointError(
+                f"within_epoch: {count} images are trained, but epochs have {self.loader.count} "
+                f"in batches of {self.loader.batch_size}"
+            )
         super().resume(checkpoint)
         self.sums = Sums(checkpoint["within_epoch"])
 

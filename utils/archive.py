@@ -27,6 +27,7 @@ NAMES = frozenset(
 # A call either makes an empty OrderedDict, or ends in one as each tensor's does. Any other could
 # copy a large value again and again.
 CALL = re.compile(r"(?<!EMPTY_TUPLE )(?<!EMPTY_TUPLE REDUCE TUPLE )REDUCE")
+FOLDER = 0x10  # in the attributes of an entry
 LARGEST_LIST = 2**20  # bytes of instructions, or 1/20 of the file where that is more
 
 
@@ -56,6 +57,9 @@ def _check_entries(entries: list[zipfile.ZipInfo], size: int, path: Path) -> Non
         raise CheckpointError(f"{path}: holds compressed data; this is no checkpoint")
     if any(entry.file_size != entry.compress_size for entry in entries):
         raise CheckpointError(f"{path}: damaged: an entry has two sizes")
+    if any(entry.external_attr & FOLDER or entry.is_dir() for entry in entries):
+        # No checksum covers this mark, and torch leaves the memory of a "folder" as it found it.
+        raise CheckpointError(f"{path}: damaged: an entry is marked as a folder")
     if sum(entry.file_size for entry in entries) > size:
         raise CheckpointError(f"{path}: damaged: its entries are larger than the file")
     if len({entry.filename for entry in entries}) < len(entries):

@@ -125,6 +125,7 @@ def _check_content(content: Any, path: Path) -> None:
 def _check_within(state: dict, path: Path) -> None:
     count, totals = state.get("count"), state.get("totals")
     is_right = type(count) is int and count >= 0 and isinstance(totals, dict)
+    is_right = is_right and ("loss" in totals) == (count > 0)
     if not is_right or not all(type(total) is float for total in totals.values()):
         raise CheckpointError(f"{path}: 'within_epoch' must hold a count and totals")
 
