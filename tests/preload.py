@@ -5,6 +5,7 @@ import torch._dynamo  # the first optimizer of a process imports it
 
 import logger.run
 import trainer.report
+import trainer.restore
 import trainer.resume
 import trainer.trainer
 import utils.device

@@ -39,13 +39,13 @@ def _be_command(script, arguments, output, before):
     from utils.errors import run_command
 
     sys.argv = [f"{script}.py", *map(str, arguments)]
-    with open(output, "a", buffering=1) as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        sys.stdout = sys.stderr = file
-        if before:
-            before()
-        run_command(_main_of(script))
+    file = open(output, "a", buffering=1)  # the process ends with it
+    os.dup2(file.fileno(), 1)
+    os.dup2(file.fileno(), 2)
+    sys.stdout = sys.stderr = file
+    if before:
+        before()
+    run_command(_main_of(script))
 
 
 def _main_of(script):
