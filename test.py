@@ -12,13 +12,14 @@ def main() -> None:
     args = parse_arguments()
     import torch
 
-    from model.metric import METRICS
+    from data_loader.corruption import Corrupter
+    from model.metric import metrics_for
     from trainer.evaluate import Evaluator
-    from trainer.parts import catalogue
+    from trainer.parts import catalogue, check_fit
     from trainer.report import write_report
     from trainer.restore import load_weights
     from trainer.resume import check_data, open_trained
-    from utils.config import build
+    from utils.config import build, build_all
     from utils.device import pick_device, usable_precision
     from utils.output import whole_folder
 
@@ -27,12 +28,18 @@ def main() -> None:
     device = pick_device(args.device)
     make = partial(build, config, classes)
     dataset = make("dataset")
-    check_data(checkpoint, dataset.fingerprint())
     loader = make("data_loader", dataset, device, config.seed)
+    check_data(checkpoint, dataset.fingerprint())
     model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
     load_weights(model, checkpoint["state_dict"])
+    loss = make("loss")
+    loss.begin_epoch(checkpoint["epoch"])
+    check_fit(config, model, loss, dataset, loader.split_validation() is not None)
     precision = usable_precision(config.trainer.precision, device)
-    evaluator = Evaluator(model, make("loss"), METRICS, dataset, device, precision)
+    metrics = metrics_for(dataset.extra_metrics)
+    corruption = build_all(config, classes, "corruption", dataset.shape, dataset.value_range)
+    corrupter = Corrupter(corruption, config.seed)
+    evaluator = Evaluator(model, loss, metrics, dataset, device, precision, corrupter)
     with whole_folder(args.output or path.parent / "test") as folder:
         write_report(evaluator, loader, config, checkpoint["epoch"], path, folder)
     print(f"written to {args.output or path.parent / 'test'}")

@@ -12,14 +12,16 @@ def main() -> None:
     args = parse_arguments()
     import torch
 
+    from data_loader.corruption import Corrupter
     from logger.run import open_run
-    from model.metric import METRICS
+    from model.metric import metrics_for
     from trainer.evaluate import Evaluator
     from trainer.parts import catalogue, check_fit, check_together, fuse
     from trainer.restore import restore
     from trainer.resume import check_data, reopen
+    from trainer.sweep import run_sweep
     from trainer.trainer import Trainer
-    from utils.config import build, load_config
+    from utils.config import build, build_all, load_config
     from utils.device import pick_device, pick_precision
     from utils.output import check_writable
     from utils.seed import seed_init
@@ -29,8 +31,10 @@ def main() -> None:
         config, checkpoint, folder = reopen(args.resume, args.set, classes)
     else:
         config, checkpoint, folder = load_config(args.config, args.set, classes), None, None
-    check_together(config)
+    check_together(config, classes)
     check_writable(folder or Path(config.trainer.save_dir))
+    if config.sweep:
+        return run_sweep(config, args.config, args.set, args.device, classes)
     device = pick_device(args.device)
     config.trainer.precision = pick_precision(config.trainer.precision, device)
 
@@ -41,6 +45,7 @@ def main() -> None:
     seed_init(config.seed)
     model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
     loss = make("loss")
+    corruption = build_all(config, classes, "corruption", dataset.shape, dataset.value_range)
     optimizer = fuse(make("optimizer", model.parameters()), device)
     scheduler = make("lr_scheduler", optimizer)
     check_fit(config, model, loss, dataset, validation is not None)
@@ -48,8 +53,11 @@ def main() -> None:
     if checkpoint:
         check_data(checkpoint, data)
 
-    metrics = {name: METRICS[name] for name in config.metrics}
-    evaluator = Evaluator(model, loss, metrics, dataset, device, config.trainer.precision)
+    known = metrics_for(dataset.extra_metrics)
+    metrics = {name: known[name] for name in config.metrics}
+    corrupter = Corrupter(corruption, config.seed)
+    precision = config.trainer.precision
+    evaluator = Evaluator(model, loss, metrics, dataset, device, precision, corrupter)
     with open_run(config, folder, checkpoint) as run:
         trainer = Trainer(evaluator, optimizer, scheduler, loader, validation, config, data, run)
         if checkpoint:

@@ -24,9 +24,13 @@ class BaseDataLoader:
         dataset: where the images come from.
         indices: the places of the images that this loader serves, int64 [n].
         batch_size: images in a batch; the last batch of an epoch may hold fewer.
+
+    Attributes:
+        source: where the batches come from, in words.
     """
 
     runtime: tuple[str, ...] = ("dataset", "device", "seed")
+    source: str
 
     def __init__(self, dataset: BaseDataset, indices: torch.Tensor, batch_size: int) -> None:
         self.dataset = dataset
@@ -55,4 +59,8 @@ class BaseDataLoader:
 
     def split_validation(self) -> Self | None:
         """The loader of the images held out from this one, or None where there are none."""
+        raise NotImplementedError
+
+    def split_test(self) -> Self | None:
+        """A loader of the images that the data set keeps for testing, or None without any."""
         raise NotImplementedError

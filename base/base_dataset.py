@@ -1,11 +1,14 @@
 """What every data set is: images held once, in their own small type, and what they mean."""
 
+import math
 import zlib
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Optional
 
 import numpy as np
 import torch
+
+PIECE = 2**24  # bytes looked at together: much for one read, little for any memory
 
 
 class LegendEntry(NamedTuple):
@@ -43,22 +46,59 @@ class Labels:
         return values[:, None] if self.is_column else values
 
 
+class BaseReader:
+    """Images that stay in their files until some of them are asked for.
+
+    Threads read side by side, so that `read` must not change anything.
+
+    Args:
+        shape: the shape of all images as `read` gives them, (N, ...).
+        dtype: their type.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+        self.shape = shape
+        self.dtype = dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def nbytes(self) -> int:
+        """What all images would take in memory."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def read(self, places: torch.Tensor) -> torch.Tensor:
+        """The images at `places` int64 [n], as the data set stores them, [n, ...].
+
+        Raises:
+            DataError: one cannot be read; the message names it.
+        """
+        raise NotImplementedError
+
+
 class BaseDataset:
     """Images, labels and all that metrics, figures and generated arrays need to know of them.
 
     Args:
-        stored: the images as they are held, [N, ...] in any dtype; `to_images` makes them images.
+        stored: the images as they are held, [N, ...] in any dtype, or a reader of them;
+            `to_images` makes them images.
         labels: the class of each image.
         shape: C, H, W of an image.
         value_range: the lowest and the highest value that an image may hold.
+
+    Attributes:
+        legend: the meaning of each colour in a picture, if colours have one.
+        extra_metrics: the names of metrics that make sense here besides the usual ones.
     """
 
     runtime: tuple[str, ...] = ()
     legend: tuple[LegendEntry, ...] = ()
+    extra_metrics: tuple[str, ...] = ()
 
     def __init__(
         self,
-        stored: torch.Tensor,
+        stored: torch.Tensor | BaseReader,
         labels: Labels,
         shape: tuple[int, int, int],
         value_range: tuple[float, float] = (0.0, 1.0),
@@ -83,6 +123,28 @@ class BaseDataset:
         """Images [n, C, H, W] -> what a person is shown, [n, H, W, 3] in [0, 1]."""
         raise NotImplementedError
 
+    def test_split(self) -> Optional["BaseDataset"]:
+        """The images that whoever made the data set keeps for testing, where there are any."""
+        return None
+
+    def hold(self) -> None:
+        """Read the images into memory, where they are not there yet."""
+        if not isinstance(self.stored, BaseReader):
+            return
+        stored = torch.empty(self.stored.shape, dtype=self.stored.dtype)
+        start = 0
+        for piece in self.pieces():
+            stored[start : start + len(piece)] = piece
+            start += len(piece)
+        self.stored = stored
+
+    def pieces(self) -> Iterator[torch.Tensor]:
+        """The stored images in order, a few at a time: memory need not hold them all."""
+        at_once = max(1, PIECE * len(self) // max(self.stored.nbytes, 1))
+        for places in torch.arange(len(self)).split(at_once):
+            is_read = isinstance(self.stored, BaseReader)
+            yield self.stored.read(places) if is_read else self.stored[places[0] : places[-1] + 1]
+
     @property
     def data_range(self) -> float:
         """The distance from the lowest to the highest value, as PSNR and SSIM need it."""
@@ -90,6 +152,8 @@ class BaseDataset:
 
     def fingerprint(self) -> dict[str, int | list[int]]:
         """What tells these images and labels, in this order, from any others."""
-        checksum = zlib.crc32(self.stored.contiguous().numpy())
+        checksum = 0
+        for piece in self.pieces():
+            checksum = zlib.crc32(piece.contiguous().numpy(), checksum)
         checksum = zlib.crc32(self.labels.indices.numpy(), checksum)
         return {"count": len(self), "shape": list(self.shape), "crc32": checksum}

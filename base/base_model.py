@@ -21,11 +21,13 @@ class BaseModel(nn.Module):
         shape: C, H, W of the images.
 
     Attributes:
+        gives: what `forward` gives besides reconstruction and code.
         code_shape: the shape of the code of one image.
         output_activation: the name of the decoder's last activation, None where it is linear.
     """
 
     runtime: tuple[str, ...] = ("shape",)
+    gives: tuple[str, ...] = ()
     code_shape: tuple[int, ...]
     output_activation: str | None = None
 

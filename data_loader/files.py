@@ -1,11 +1,21 @@
-"""Opening array files: .npy and .npz, never pickles, and one clear line for what is wrong."""
+"""Array files: .npy and .npz, never pickles, and one clear line for what is wrong."""
 
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
+import torch
 
+from base.base_dataset import PIECE, BaseReader
 from utils.errors import DataError
+
+ZIP_START, NPY_START = b"PK", b"\x93NUMPY"
+# A .npz entry may grow to this size whatever it is made of, beyond it to this multiple of itself.
+HARMLESS, USUAL_RATIO = 2**28, 100
+
+Convert = Callable[[np.ndarray], np.ndarray]
 
 
 def open_array(path: str, name: str) -> np.ndarray:
@@ -21,43 +31,171 @@ def open_array(path: str, name: str) -> np.ndarray:
     if not file.is_file():
         raise DataError(f"{path}: a folder, not a .npy or .npz file")
     try:
-        if zipfile.is_zipfile(file):
+        if _begins_with(file, ZIP_START):
             return _from_archive(file, name)
-        return np.load(file, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
+        if not _begins_with(file, NPY_START):
+            raise DataError(f"{path}: begins like no .npy or .npz file; save it with numpy.save")
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except DataError:
+        raise
+    except Exception as error:  # a damaged file makes numpy raise nearly anything
         raise DataError(f"{path}: {_reason(error)}") from None
-    except (OSError, EOFError, zipfile.BadZipFile, MemoryError) as error:
-        raise DataError(f"{path}: cannot be read as a .npy or .npz file: {error}") from None
+    # Images that lie column by column in their file cannot be read one by one.
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
-def _reason(error: ValueError) -> str:
-    if "allow_pickle" in str(error) or "pickle" in str(error):
+def _begins_with(file: Path, start: bytes) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(len(start)) == start
+
+
+def _reason(error: Exception) -> str:
+    if "pickle" in str(error) or "Python objects" in str(error):
         return "holds pickled Python objects, which can run code; save it as a plain array"
-    return f"is damaged or no array file: {error}"
+    return f"is damaged or no array file: {str(error) or type(error).__name__}".splitlines()[0]
 
 
 def _from_archive(file: Path, name: str) -> np.ndarray:
-    with np.load(file, allow_pickle=False) as archive:
-        if name not in archive.files:
+    with zipfile.ZipFile(file) as archive:
+        names = [entry.removesuffix(".npy") for entry in archive.namelist()]
+        if name not in names:
             raise DataError(
-                f"{file}: holds no array '{name}' but {', '.join(archive.files)}; "
+                f"{file}: holds no array '{name}' but {', '.join(names)}; "
                 "say which with dataset.args.data_name or label_name"
             )
-        return archive[name]
+        entry = archive.getinfo(archive.namelist()[names.index(name)])
+        with archive.open(entry) as stream:
+            _check_entry(entry, stream, file)
+        with archive.open(entry) as stream:
+            return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+def _check_entry(entry: zipfile.ZipInfo, stream: IO[bytes], file: Path) -> None:
+    """Refuse an entry that is not what its header says, or a small one that becomes gigabytes."""
+    version = np.lib.format.read_magic(stream)
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read_header is None:
+        raise ValueError(f"array format {version} of '{entry.filename}' is for named fields only")
+    shape, _, dtype = read_header(stream)
+    size = dtype.itemsize
+    for length in shape:  # whole numbers of Python: numpy's own would overflow
+        size *= length
+    if not dtype.hasobject and size != entry.file_size - stream.tell():
+        raise DataError(
+            f"{file}: '{entry.filename}' says shape {shape} of {dtype}, {size} bytes, "
+            f"but holds {entry.file_size - stream.tell()}; it is damaged"
+        )
+    if size > max(HARMLESS, USUAL_RATIO * entry.compress_size):
+        raise DataError(
+            f"{file}: '{entry.filename}' would grow from {entry.compress_size:,} to {size:,} "
+            "bytes; if that is meant, save it with numpy.save as .npy"
+        )
 
 
 def holds(path: str, name: str) -> bool:
     """Whether `path` is a .npz file with an array called `name`."""
-    if not zipfile.is_zipfile(path):
+    if not _begins_with(Path(path), ZIP_START):
         return False
     with zipfile.ZipFile(path) as archive:
         return f"{name}.npy" in archive.namelist()
+
+
+class ArrayReader(BaseReader):
+    """Images of a .npy file.
+
+    Each read opens the file and takes what it needs: a mapped file would count as memory of this
+    program page by page, until all of it is there.
+
+    Args:
+        array: the mapped file.
+        shape, dtype: of the images that `convert` makes.
+        convert: from images as the file has them to images as the data set stores them.
+    """
+
+    def __init__(
+        self, array: np.memmap, shape: tuple[int, ...], dtype: torch.dtype, convert: Convert
+    ) -> None:
+        super().__init__(shape, dtype)
+        self._array, self._convert = array, convert
+
+    def read(self, places: torch.Tensor) -> torch.Tensor:
+        """The images at `places` [n], as the data set stores them."""
+        return torch.from_numpy(self._convert(read_rows(self._array, places.numpy())))
+
+
+def read_rows(array: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """array[places], of a mapped file by plain reading.
+
+    Raises:
+        DataError: the file is gone or has become shorter.
+    """
+    if not isinstance(array, np.memmap):
+        return array[places]
+    rows = np.empty((len(places), *array.shape[1:]), array.dtype)
+    raw = rows.reshape(len(rows), -1).view(np.uint8)
+    breaks = np.flatnonzero(np.diff(places) != 1) + 1
+    try:
+        with open(array.filename, "rb") as file:
+            for run in np.split(np.arange(len(places)), breaks):  # neighbours are read together
+                file.seek(array.offset + int(places[run[0]]) * raw.shape[1])
+                if file.readinto(raw[run[0] : run[-1] + 1]) != len(run) * raw.shape[1]:
+                    raise DataError(
+                        f"{array.filename}: ends before image {places[run[-1]]}; "
+                        "it has become shorter since it was opened"
+                    )
+    except OSError as error:
+        raise DataError(
+            f"{array.filename}: image {places[0]} cannot be read: {error.strerror}"
+        ) from None
+    return rows
+
+
+def in_pieces(array: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The rows of an array, some at a time, each piece with the place of its first row."""
+    at_once = max(1, PIECE // array[:1].nbytes)
+    for start in range(0, len(array), at_once):
+        yield start, read_rows(array, np.arange(start, min(start + at_once, len(array))))
+
+
+def stored_or_read(
+    array: np.ndarray, shape: tuple[int, ...], dtype: torch.dtype, convert: Convert
+) -> torch.Tensor | ArrayReader:
+    """Images that are in memory as a tensor, those of a mapped file as a reader of it.
+
+    Args:
+        shape, dtype, convert: as in ArrayReader.
+    """
+    if isinstance(array, np.memmap):
+        return ArrayReader(array, shape, dtype, convert)
+    return torch.from_numpy(convert(array))
+
+
+def check_numbers(array: np.ndarray, path: str) -> None:
+    """Raise a DataError where an array does not hold numbers, or none at all."""
+    if array.dtype.kind not in "uifb" or array.dtype.itemsize > 8:
+        raise DataError(
+            f"{path}: values of type {array.dtype}; images are whole or floating-point numbers "
+            "of at most 64 bits"
+        )
+    if 0 in array.shape:
+        raise DataError(f"{path}: shape {array.shape} holds no image at all")
 
 
 def check_finite(chunk: np.ndarray, path: str, start: int) -> None:
     """Raise a DataError for the first NaN or infinity; `chunk` begins with image `start`."""
     if chunk.dtype.kind == "f" and not np.isfinite(chunk).all():
         _refuse(chunk, ~np.isfinite(chunk), path, start, "every value must be finite")
+
+
+def check_range(chunk: np.ndarray, allowed: tuple[float, float], path: str, start: int) -> None:
+    """Raise a DataError for the first value that is not in the range `allowed`."""
+    low, high = allowed
+    if chunk.min() < low or chunk.max() > high:
+        rule = f"dataset.args.value_range says {low:g} to {high:g}; declare the file's own range"
+        _refuse(chunk, (chunk < low) | (chunk > high), path, start, rule)
 
 
 def check_values(

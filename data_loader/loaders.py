@@ -1,13 +1,15 @@
-"""Batches of images: from memory on the device, in an order that follows from the epoch."""
+"""Batches of images: from the device or from files, in an order that follows from the epoch."""
 
-from collections.abc import Iterator
-from typing import Annotated, Self
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field, PositiveInt
 
 from base.base_data_loader import BaseDataLoader, Batch
-from base.base_dataset import BaseDataset
+from base.base_dataset import BaseDataset, BaseReader
+from data_loader.prefetch import Workers
+from utils.device import free_memory
 from utils.seed import SPLIT, epoch_order, generator
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -15,9 +17,11 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class ImageLoader(BaseDataLoader):
-    """Batches of a data set that is held on the device in its own small type.
+    """Batches of a data set that is held on the device in its own small type, where it fits.
 
-    A batch is one selection of rows; scaling and one-hot run on the device for all of it.
+    A batch is then one selection of rows. A data set that does not fit stays in its files, from
+    which workers read the batches to come: the same images in the same order. In both cases
+    scaling and one-hot run on the device for the whole batch.
 
     Args:
         batch_size: images in a batch.
@@ -25,6 +29,10 @@ class ImageLoader(BaseDataLoader):
         validation_split: the share of the images (below 1) or the number of images (1 and more)
             held out for validation, of each class in proportion; a class of one image stays in
             training.
+        num_workers: threads that read a data set which stays in its files; 0 reads each batch
+            when it is its turn.
+        memory: the megabytes that a data set may take on the device, else it stays in its files;
+            "auto" is half of what is free.
 
     Raises:
         ValueError: fewer images than are to be held out.
@@ -38,6 +46,8 @@ class ImageLoader(BaseDataLoader):
         batch_size: PositiveInt = 128,
         shuffle: bool = True,
         validation_split: Count | Share = 0.1,
+        num_workers: Annotated[int, Field(ge=0, le=256)] = 2,
+        memory: Literal["auto"] | Count = "auto",
     ) -> None:
         count = len(dataset)
         held_out = validation_split if validation_split >= 1 else round(validation_split * count)
@@ -45,18 +55,25 @@ class ImageLoader(BaseDataLoader):
         training, self.held_out = stratified_split(labels, int(held_out), seed)
         super().__init__(dataset, training, batch_size)
         self.seed, self.device, self.shuffle = seed, device, shuffle
-        self.stored = dataset.stored.to(device)
+        self.num_workers, self.memory = num_workers, memory
+        most = free_memory(device) // 2 if memory == "auto" else memory * 10**6
+        if dataset.stored.nbytes <= most:
+            dataset.hold()
+        if isinstance(dataset.stored, BaseReader):
+            self._fetch = Workers(dataset.stored.read, num_workers, device).fetch
+            self.source = f"read from files by {num_workers} workers"
+        else:
+            self._fetch = _Held(dataset.stored.to(device)).fetch
+            self.source = f"held on {device}"
 
     def batches(self, epoch: int = 0, seen: int = 0) -> Iterator[Batch]:
         """Every image once, in the order of `epoch`, but for the first `seen` of them."""
         order = self.indices
         if self.shuffle:
             order = order[epoch_order(self.count, self.seed, epoch)]
-        on_device = order.to(self.device)
-        for start in range(seen, self.count, self.batch_size):
-            chosen = slice(start, start + self.batch_size)
-            stored = self.stored.index_select(0, on_device[chosen])
-            yield Batch(self.dataset.to_images(stored), order[chosen])
+        pieces = order[seen:].split(self.batch_size)
+        for places, stored in zip(pieces, self._fetch(pieces), strict=True):
+            yield Batch(self.dataset.to_images(stored), places)
 
     def of(self, indices: torch.Tensor) -> Self:
         """A loader of other images of the same data set, in the order given."""
@@ -71,6 +88,32 @@ class ImageLoader(BaseDataLoader):
     def split_validation(self) -> Self | None:
         """The loader of the images held out from this one, or None where there are none."""
         return self.of(self.held_out) if len(self.held_out) else None
+
+    def split_test(self) -> Self | None:
+        """A loader of the images that the data set keeps for testing, or None without any."""
+        images = self.dataset.test_split()
+        if images is None:
+            return None
+        settings = (self.batch_size, False, 0, self.num_workers, self.memory)
+        return type(self)(images, self.device, self.seed, *settings)
+
+
+class _Held:
+    """Batches out of images that are all on the device.
+
+    Args:
+        stored: the images as the data set stores them, [N, ...].
+    """
+
+    def __init__(self, stored: torch.Tensor) -> None:
+        self._stored = stored
+
+    def fetch(self, pieces: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """The stored images of each piece, int64 [n] on the CPU -> [n, ...] on the device."""
+        # One copy of the whole order: a copy for each batch would make the device wait.
+        on_device = torch.cat(list(pieces)).to(self._stored.device)
+        for places in on_device.split([len(piece) for piece in pieces]):
+            yield self._stored.index_select(0, places)
 
 
 def stratified_split(

@@ -1,14 +1,22 @@
 """Wafer maps: every die is off the wafer, normal or defective."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import numpy as np
 import torch
 from pydantic import Field, NonNegativeInt
 
-from base.base_dataset import BaseDataset, Labels, LegendEntry
-from data_loader.files import check_finite, check_values, holds, open_array
+from base.base_dataset import BaseDataset, BaseReader, Labels, LegendEntry
+from data_loader.files import (
+    check_finite,
+    check_numbers,
+    check_values,
+    in_pieces,
+    open_array,
+    stored_or_read,
+)
 from data_loader.labels import read_labels
 from data_loader.wafer_patterns import CLASSES, draw_wafer
 from utils.errors import DataError
@@ -23,24 +31,24 @@ LEGEND = (
 )
 # The maps that the nine classes have in the 1281-map set this project grew from.
 CLASS_COUNTS = (90, 1, 296, 31, 297, 74, 72, 16, 404)
-CHUNK = 4096  # maps read at a time
 
 
 class BaseWafers(BaseDataset):
     """Wafer maps held as codes 0, 1, 2 (uint8 [N, H, W]) and seen as one-hot images.
 
     Args:
-        codes: the maps.
+        codes: the maps, or a reader of them.
         labels: the class of each map.
         layout: how the data file writes a map: "codes" [H, W], "channels last" [H, W, 3] or
             "channels first" [3, H, W].
     """
 
     legend = LEGEND
+    extra_metrics = ("pixel_accuracy", "defect_f1")
 
     def __init__(
         self,
-        codes: torch.Tensor,
+        codes: torch.Tensor | BaseReader,
         labels: Labels,
         layout: str = "codes",
     ) -> None:
@@ -91,12 +99,15 @@ class WaferMaps(BaseWafers):
         label_name: str = "label",
     ) -> None:
         array = open_array(data, data_name)
+        check_numbers(array, data)
         layout = _layout(array, data)
-        if label is None and holds(data, label_name):
-            label = data
-        labels = read_labels(label, label_name, len(array), classes)
-        codes = torch.from_numpy(_codes(array, layout, data))
-        super().__init__(codes, labels, layout)
+        for start, piece in in_pieces(array):
+            _check_maps(piece, layout, data, start)
+        labels = read_labels(label, label_name, len(array), classes, data)
+        height, width = array.shape[2:] if layout == "channels first" else array.shape[1:3]
+        to_codes = partial(_codes, layout=layout)
+        shape = (len(array), height, width)
+        super().__init__(stored_or_read(array, shape, torch.uint8, to_codes), labels, layout)
 
 
 class SyntheticWafers(BaseWafers):
@@ -139,10 +150,6 @@ def shared_out(total: int, shares: Sequence[int]) -> list[int]:
 
 def _layout(array: np.ndarray, path: str) -> str:
     """How the file writes a map."""
-    if array.dtype.kind not in "uifb":
-        raise DataError(f"{path}: values of type {array.dtype}; a wafer map holds numbers")
-    if 0 in array.shape:
-        raise DataError(f"{path}: shape {array.shape} holds no map at all")
     if array.ndim == 3:
         return "codes"
     if array.ndim == 4 and array.shape[3] == 3:
@@ -155,22 +162,21 @@ def _layout(array: np.ndarray, path: str) -> str:
     )
 
 
-def _codes(array: np.ndarray, layout: str, path: str) -> np.ndarray:
-    """The maps as uint8 codes [N, H, W], read a chunk at a time: files may be large."""
-    height, width = array.shape[2:] if layout == "channels first" else array.shape[1:3]
-    codes = np.empty((len(array), height, width), np.uint8)
-    for start in range(0, len(array), CHUNK):
-        chunk = np.asarray(array[start : start + CHUNK])
-        check_finite(chunk, path, start)
-        if layout == "codes":
-            check_values(chunk, (0, 1, 2), path, start, "a map of codes holds 0, 1 and 2 only")
-        else:
-            axis = 3 if layout == "channels last" else 1
-            check_values(chunk, (0, 1), path, start, "a one-hot map holds 0 and 1 only")
-            _check_one_hot(chunk.sum(axis), path, start)
-            chunk = chunk.argmax(axis)
-        codes[start : start + CHUNK] = chunk
-    return codes
+def _check_maps(maps: np.ndarray, layout: str, path: str, start: int) -> None:
+    """Raise a DataError for the first die that is nothing a die can be."""
+    check_finite(maps, path, start)
+    if layout == "codes":
+        check_values(maps, (0, 1, 2), path, start, "a map of codes holds 0, 1 and 2 only")
+    else:
+        check_values(maps, (0, 1), path, start, "a one-hot map holds 0 and 1 only")
+        _check_one_hot(maps.sum(3 if layout == "channels last" else 1), path, start)
+
+
+def _codes(maps: np.ndarray, layout: str) -> np.ndarray:
+    """Maps as their file has them -> uint8 codes [n, H, W]."""
+    if layout != "codes":
+        maps = maps.argmax(3 if layout == "channels last" else 1)
+    return maps.astype(np.uint8)
 
 
 def _check_one_hot(ones: np.ndarray, path: str, start: int) -> None:

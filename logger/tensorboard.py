@@ -61,8 +61,25 @@ class TensorBoard:
             warnings.simplefilter("ignore")
             self._writer.add_graph(model, images, use_strict_trace=False)
 
+    def add_codes(
+        self, epoch: int, codes: torch.Tensor, names: list[str], thumbnails: torch.Tensor
+    ) -> None:
+        """Codes [n, D] for the projector, with their classes and pictures [n, h, w, 3]."""
+        pictures = thumbnails.permute(0, 3, 1, 2)
+        with writing(self._folder):
+            self._writer.add_embedding(codes, names, pictures, epoch, "codes")
+
     def close(self) -> None:
         """Write what is still in memory."""
         if self._is_open:
             with writing(self._folder):
                 self._writer.close()
+
+
+def write_hparams(folder: Path, settings: dict[str, str | int], numbers: dict[str, float]) -> None:
+    """One line of TensorBoard's HParams table."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder)) as writer:
+        scores = {f"score/{name}": value for name, value in numbers.items()}
+        writer.add_hparams(settings, scores, run_name=".")

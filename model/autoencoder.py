@@ -47,8 +47,9 @@ class Autoencoder(BaseModel):
         layers = encoder_layers(encoder, defaults, shape)
         self.encoder = Network(layers, shape)
         self.code_shape = self.encoder.shapes[-1]
-        layers = decoder_layers(decoder, defaults, self.encoder, output_activation)
-        maps = last_maps(self.encoder.shapes)
+        shapes = self.encoder.shapes
+        layers = decoder_layers(decoder, defaults, layers, shapes, output_activation)
+        maps = last_maps(shapes)
         self.decoder = Network(layers, self.code_shape, maps, ending=shape)
         self.output_activation = getattr(layers[-1], "activation", None)
 
@@ -84,23 +85,28 @@ def encoder_layers(entries: LayerList, defaults: Defaults, shape: Shape) -> list
 def decoder_layers(
     entries: Literal["mirror"] | LayerList,
     defaults: Defaults,
-    encoder: Network,
+    encoder: list[Layer],
+    shapes: list[Shape],
     output_activation: Activation | None,
 ) -> list[Layer]:
-    """The complete layers of a decoder that returns the image from the encoder's output.
+    """The complete layers of a decoder that returns the image from the code.
+
+    Args:
+        encoder: the layers to the code.
+        shapes: of the image, and after each of those layers.
 
     Raises:
         SizeError: they end at another shape than the image's.
     """
     if entries == "mirror":
-        return mirror(encoder.layers, encoder.shapes, output_activation)
+        return mirror(encoder, shapes, output_activation)
     if output_activation is not None:
         raise ValueError(
             "output_activation: goes with a mirrored decoder; write the activation "
             "into the last layer of this one"
         )
     layers = [layer.filled(defaults) for layer in parse_layers(entries)]
-    image, code, maps = encoder.shapes[0], encoder.shapes[-1], last_maps(encoder.shapes)
+    image, code, maps = shapes[0], shapes[-1], last_maps(shapes)
     layers = solve_output_padding(layers, code, image, maps)
     try:
         shapes = shapes_along(layers, code, maps)

@@ -1,21 +1,33 @@
 """What training minimises. A loss gives its terms by name, one number for each image.
 
-A term of an image is the mean over its numbers, in the units of the data set; the mean over
-images is taken outside, so that every image weighs the same whatever the batches are.
+The mean over images is taken outside, so that every image weighs the same whatever the batches
+are.
 """
+
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 
 class BaseLoss:
-    """A loss: model output and target -> its terms, `loss` among them, each [N]."""
+    """A loss: model output and target -> its terms, `loss` among them, each [N].
+
+    Attributes:
+        needs: what a model's output must hold besides the reconstruction.
+        needs_probabilities: whether images and reconstructions must lie in [0, 1].
+    """
 
     runtime: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     needs_probabilities = False
 
     def __init__(self) -> None:
-        pass
+        """A loss without arguments."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Prepare for `epoch`, counted from 1: the weight of a term may change with it."""
 
     def __call__(
         self, output: dict[str, torch.Tensor], target: torch.Tensor
@@ -63,3 +75,79 @@ class BCE(BaseLoss):
         """-> {"loss": [N]}."""
         entropy = F.binary_cross_entropy(output["reconstruction"], target, reduction="none")
         return {"loss": per_image(entropy)}
+
+
+class ELBO(BaseLoss):
+    """The negative evidence lower bound of a VAE: reconstruction + beta KL, both reported.
+
+    Args:
+        reconstruction: "mse" is half the squared error, "l1" the absolute error, "bce" the binary
+            cross-entropy: minus the log-likelihood under a Gaussian and a Laplace distribution of
+            scale 1 and a Bernoulli distribution, without constants.
+        beta: the weight of KL.
+        warm_up: epochs in which beta grows from 0 in equal steps; 0 for none.
+        cycles: how often the warm-up is done, one after another, each as long as `warm_up` at a
+            growing beta and as long again at the full one; 1 is a single warm-up.
+        free_bits: nats of KL that each number of the code has for free.
+        reduction: "sum" over the numbers of an image, in nats; or "mean": the mean squared (not
+            halved), absolute or binary error over the numbers of an image, and the mean KL over
+            the numbers of its code.
+
+    Source: Kingma and Welling 2014, appendix B (KL); Higgins et al. 2017 (beta); Fu et al. 2019
+    (cycles); Kingma et al. 2016, appendix C.8 (free bits).
+    """
+
+    needs = ("logvar",)
+
+    def __init__(
+        self,
+        reconstruction: Literal["mse", "l1", "bce"] = "mse",
+        beta: Annotated[float, Field(ge=0)] = 1.0,
+        warm_up: NonNegativeInt = 0,
+        cycles: PositiveInt = 1,
+        free_bits: Annotated[float, Field(ge=0)] = 0.0,
+        reduction: Literal["sum", "mean"] = "sum",
+    ) -> None:
+        super().__init__()
+        self.error, self.free_bits, self.reduction = reconstruction, free_bits, reduction
+        self.beta, self.warm_up, self.cycles = beta, warm_up, cycles
+        self.needs_probabilities = reconstruction == "bce"
+        self.beta_now = beta
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set beta for `epoch`, counted from 1."""
+        place = epoch - 1
+        if place < 2 * self.warm_up * self.cycles:
+            place %= 2 * self.warm_up
+        self.beta_now = self.beta * min(1.0, place / self.warm_up) if self.warm_up else self.beta
+
+    def __call__(
+        self, output: dict[str, torch.Tensor], target: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """-> {"loss", "reconstruction", "kl"}, each [N]; "kl" as it is, without free bits."""
+        kl = kl_of_numbers(output["code"], output["logvar"]).flatten(1)
+        error = self._error(output["reconstruction"], target).flatten(1)
+        reduce = torch.sum if self.reduction == "sum" else torch.mean
+        reconstruction = reduce(error, dim=1)
+        counted = reduce(kl.clamp_min(self.free_bits), dim=1)
+        return {
+            "loss": reconstruction + self.beta_now * counted,
+            "reconstruction": reconstruction,
+            "kl": reduce(kl, dim=1),
+        }
+
+    def _error(self, made: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        if self.error == "bce":
+            return F.binary_cross_entropy(made, target, reduction="none")
+        if self.error == "l1":
+            return (made - target).abs()
+        squared = (made - target).square()
+        return squared / 2 if self.reduction == "sum" else squared
+
+
+def kl_of_numbers(mean: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
+    """KL divergence from a standard normal of each number of a code, in nats, [N, ...].
+
+    Source: Kingma and Welling 2014, appendix B.
+    """
+    return 0.5 * (mean.square() + logvar.exp() - 1 - logvar)

@@ -53,4 +53,27 @@ def ssim(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch
     ).reshape(-1)
 
 
+def pixel_accuracy(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch.Tensor:
+    """The share of pixels whose likeliest channel is the right one, of one-hot images, [N]."""
+    return per_image((output.argmax(1) == target.argmax(1)).float())
+
+
+def defect_f1(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch.Tensor:
+    """F1 of the defective dies of one-hot wafer maps, 1 where neither map has any, [N].
+
+    2 TP / (2 TP + FP + FN), a die counting as defective where its channel 2 is the largest.
+    """
+    found, real = (maps.argmax(1).flatten(1) == 2 for maps in (output, target))
+    both = 2 * (found & real).sum(1)
+    all_of_them = found.sum(1) + real.sum(1)
+    return torch.where(all_of_them > 0, both / all_of_them.clamp_min(1), 1.0)
+
+
+# What every data set can be measured by, and what only one-hot maps can.
 METRICS: dict[str, Metric] = {"mse": mse, "l1": l1, "psnr": psnr, "ssim": ssim}
+MAP_METRICS: dict[str, Metric] = {"pixel_accuracy": pixel_accuracy, "defect_f1": defect_f1}
+
+
+def metrics_for(extra: tuple[str, ...]) -> dict[str, Metric]:
+    """The metrics of a data set, by name; `extra` are those it has besides the usual ones."""
+    return METRICS | {name: MAP_METRICS[name] for name in extra}

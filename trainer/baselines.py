@@ -1,12 +1,17 @@
 """What a model has to beat: the mean image, and as many principal components as its code."""
 
+import math
 from collections.abc import Callable
 
 import torch
 
 from base.base_data_loader import BaseDataLoader
+from model.latent import principal_components
 from trainer.evaluate import Evaluator
 from trainer.sums import Sums
+
+# Numbers in the images that the components are fitted to: half a gigabyte, whatever the data set.
+MOST_NUMBERS = 2**27
 
 Reconstruct = Callable[[torch.Tensor], torch.Tensor]
 
@@ -19,7 +24,10 @@ def baselines(loader: BaseDataLoader, code_size: int) -> dict[str, Reconstruct]:
         code_size: the numbers in the model's code; PCA gets as many components, or as many as
             the images have.
     """
-    mean, components = principal_components(loader, code_size)
+    step = -(-loader.count * math.prod(loader.dataset.shape) // MOST_NUMBERS)
+    spaced = loader.of(loader.indices[::step])
+    images = torch.cat([batch.images.flatten(1).cpu() for batch in spaced.batches()])
+    mean, components = principal_components(images, code_size)
 
     def mean_image(images: torch.Tensor) -> torch.Tensor:
         return mean.to(images).expand(len(images), -1).view_as(images)
@@ -32,30 +40,12 @@ def baselines(loader: BaseDataLoader, code_size: int) -> dict[str, Reconstruct]:
     return {"mean_image": mean_image, "pca": pca}
 
 
-def principal_components(loader: BaseDataLoader, most: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The mean [D] of a loader's images and their first principal components [D, k].
-
-    Eigenvectors of the smaller of two matrices, D x D or N x N: the same components.
-    """
-    images = torch.cat([batch.images.flatten(1).cpu() for batch in loader.batches()])
-    mean = images.mean(0, dtype=torch.float64).float()
-    centred = images.sub_(mean)
-    count, size = centred.shape
-    k = min(most, size, max(count - 1, 1))
-    if size <= count:
-        _, vectors = torch.linalg.eigh((centred.T @ centred).double())
-        return mean, vectors[:, -k:].float()
-    values, vectors = torch.linalg.eigh((centred @ centred.T).double())
-    scale = values[-k:].clamp_min(values[-1] * 1e-12 + 1e-30).rsqrt()
-    return mean, centred.T @ (vectors[:, -k:] * scale).float()
-
-
 @torch.no_grad()
 def score_baseline(
     reconstruct: Reconstruct, evaluator: Evaluator, loader: BaseDataLoader
 ) -> dict[str, float]:
-    """The metrics of a baseline over a loader's images, as the model's are measured."""
+    """The metrics of a baseline over a loader's images, shown and measured as to the model."""
     sums = Sums()
     for batch in loader.batches():
-        sums.add(evaluator.compare(reconstruct(batch.images), batch.images))
+        sums.add(evaluator.compare(reconstruct(evaluator.seen(batch)), batch.images))
     return sums.means()

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import torch
 
-from base.base_data_loader import BaseDataLoader
+from base.base_data_loader import BaseDataLoader, Batch
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
+from data_loader.corruption import Corrupter
 from model.loss import BaseLoss
 from model.metric import Metric
 from trainer.sums import Sums
@@ -24,6 +25,7 @@ class Evaluator:
         dataset: where the images come from; its value range rules the metrics.
         device: where the model is.
         precision: "fp32" or "bf16", what the layers compute in; all else is float32.
+        corrupter: what the model has to clean; None shows it the images as they are.
     """
 
     def __init__(
@@ -34,9 +36,15 @@ class Evaluator:
         dataset: BaseDataset,
         device: torch.device,
         precision: str,
+        corrupter: Corrupter | None = None,
     ) -> None:
         self.model, self.loss, self.metrics = model, loss, metrics
         self.dataset, self.device, self.precision = dataset, device, precision
+        self.corrupter = corrupter or Corrupter()
+
+    def seen(self, batch: Batch) -> torch.Tensor:
+        """What the model is shown of a batch in evaluation: the images, corrupted if asked for."""
+        return self.corrupter.of_images(batch.images, batch.indices)
 
     def run(self, images: torch.Tensor) -> Numbers:
         """What the model makes of images [n, C, H, W]: 'reconstruction', 'code', ... float32."""
@@ -65,7 +73,7 @@ class Evaluator:
         self.model.eval()
         sums = Sums()
         for batch in loader.batches():
-            sums.add(self.measure(self.run(batch.images), batch.images))
+            sums.add(self.measure(self.run(self.seen(batch)), batch.images))
             after_batch()
         return sums.means()
 
@@ -73,7 +81,12 @@ class Evaluator:
     def encode(self, loader: BaseDataLoader) -> torch.Tensor:
         """The codes of a loader's images, float32 [N, *code_shape] on the CPU."""
         self.model.eval()
-        return torch.cat([self.run(batch.images)["code"].cpu() for batch in loader.batches()])
+        codes = []
+        for batch in loader.batches():
+            images = batch.images.contiguous(memory_format=torch.channels_last)
+            with autocast(self.device, self.precision):
+                codes.append(self.model.encode(images).float().cpu())
+        return torch.cat(codes)
 
     @torch.no_grad()
     def decode(self, codes: torch.Tensor) -> torch.Tensor:

@@ -41,12 +41,11 @@ def plan_children(
         sources: the places of the originals, int64 [n].
         labels: the class of every image of the data set.
     """
-    levels = settings.noise if isinstance(settings.noise, list) else [settings.noise]
     counts = _children_of_each(sources, labels, settings)
     return [
         Child(source, level, mix(seed, GENERATION, source, number, place))
         for source, count in zip(sources.tolist(), counts, strict=True)
-        for place, level in enumerate(levels)
+        for place, level in enumerate(settings.levels())
         for number in range(count)
     ]
 

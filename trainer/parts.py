@@ -10,8 +10,9 @@ import model
 from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
+from data_loader.corruption import BaseCorruption
 from model.loss import BaseLoss
-from model.metric import METRICS
+from model.metric import metrics_for
 from utils.config import Catalogue, Config
 from utils.errors import ConfigError
 from utils.explain import hint, shown
@@ -24,6 +25,7 @@ def catalogue() -> Catalogue:
     return {
         "dataset": discover(data_loader, BaseDataset),
         "data_loader": discover(data_loader, BaseDataLoader),
+        "corruption": discover(data_loader, BaseCorruption),
         "arch": discover(model, BaseModel),
         "loss": discover(model, BaseLoss),
         "optimizer": _torch_classes(optim, optim.Optimizer),
@@ -53,16 +55,18 @@ def fuse(optimizer: torch.optim.Optimizer, device: torch.device) -> torch.optim.
     return optimizer
 
 
-def check_together(config: Config) -> None:
+def check_together(config: Config, classes: Catalogue) -> None:
     """Check what no part can know alone.
 
     Raises:
         ConfigError: every problem, a line each.
     """
+    metrics = metrics_for(classes["dataset"][config.dataset.type].extra_metrics)
     problems = [
-        f"metrics.{place}: {shown(name)}: there is no such metric{hint(name, METRICS)}"
+        f"metrics.{place}: {shown(name)}: {config.dataset.type} has no such metric"
+        + hint(name, metrics)
         for place, name in enumerate(config.metrics)
-        if name not in METRICS
+        if name not in metrics
     ]
     watched = config.trainer.monitor.partition(" ")[2]
     known = [prefix + name for prefix in ("val_", "") for name in ("loss", *config.metrics)]
@@ -76,6 +80,13 @@ def check_together(config: Config) -> None:
         problems.append('trainer.monitor: "off": ReduceLROnPlateau needs a value to watch')
     if config.trainer.early_stop and not watched:
         problems.append("trainer.early_stop: needs a value to watch, but trainer.monitor is off")
+    lacking = set(classes["loss"][config.loss.type].needs)
+    lacking -= set(classes["arch"][config.arch.type].gives)
+    if lacking:
+        problems.append(
+            f"loss.type: {shown(config.loss.type)}: {config.arch.type} gives no "
+            f'{" and ".join(lacking)}; write "VAE" into arch.type or "MSE" here'
+        )
     if problems:
         raise ConfigError("\n".join(problems))
 
@@ -93,6 +104,11 @@ def check_fit(
         raise ConfigError(
             f"trainer.monitor: {shown(config.trainer.monitor)}: no image is held out for "
             f"validation; raise data_loader.args.validation_split or watch 'min loss'"
+        )
+    if config.generation.grid and network.code_size != 2:
+        raise ConfigError(
+            f"generation.grid: {config.generation.grid}: a grid needs a code of 2 numbers, this "
+            f"one has {network.code_size:,}; leave generation.grid out"
         )
     if loss.needs_probabilities:
         if network.output_activation != "sigmoid":

@@ -26,7 +26,7 @@ def representatives(labels: torch.Tensor, indices: torch.Tensor, number: int) ->
     return sorted(chosen[:number], key=lambda place: int(labels[place]))
 
 
-def _one_of_each_class(dataset: BaseDataset, indices: torch.Tensor) -> list[int]:
+def one_of_each_class(dataset: BaseDataset, indices: torch.Tensor) -> list[int]:
     """An image of each class; where there is one class only, a few images of it."""
     labels = dataset.labels.indices
     number = len(labels[indices].unique())
@@ -41,14 +41,32 @@ def draw_reconstructions(evaluator: Evaluator, loader: BaseDataLoader, path: Pat
     originals, made = _seen_and_made(evaluator, loader, places)
     save_grid(
         Grid(
-            [_rgb(dataset, originals), _rgb(dataset, made)],
+            [rgb(dataset, originals), rgb(dataset, made)],
             ["original", "reconstruction"],
-            [_name(dataset, place) for place in places],
+            [name_of(dataset, place) for place in places],
             "Images and their reconstructions",
             dataset.legend,
         ),
         path,
     )
+
+
+@torch.no_grad()
+def draw_denoised(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> None:
+    """Images of every class above what the model was shown of them and what it made of that."""
+    dataset = loader.dataset
+    count = min(SHOWN, max(8, len(dataset.labels.names)))
+    places = representatives(dataset.labels.indices, loader.indices, count)
+    rows: list[list[np.ndarray]] = [[], [], []]
+    for batch in loader.of(torch.tensor(places)).batches():
+        seen = evaluator.seen(batch)
+        made = evaluator.run(seen)["reconstruction"]
+        for row, images in zip(rows, (batch.images, seen, made), strict=True):
+            row += rgb(dataset, images.cpu())
+    names = [name_of(dataset, place) for place in places]
+    title = "Images, what the model was shown of them, and what it made of that"
+    grid = Grid(rows, ["clean", "corrupted", "cleaned"], names, title, dataset.legend)
+    save_grid(grid, path)
 
 
 def draw_generated(
@@ -62,13 +80,13 @@ def draw_generated(
     dataset = loader.dataset
     sources = torch.tensor(sorted({child.source for child in children}))
     rows, names = [], []
-    for place in _one_of_each_class(dataset, sources):
+    for place in one_of_each_class(dataset, sources):
         own = [child for child in children if child.source == place][:SHOWN]
         original, _ = _seen_and_made(evaluator, loader, [place])
         rows.append(
-            _rgb(dataset, torch.cat([original, generate_images(evaluator, loader, own, scale)]))
+            rgb(dataset, torch.cat([original, generate_images(evaluator, loader, own, scale)]))
         )
-        names.append(_name(dataset, place))
+        names.append(name_of(dataset, place))
     most = max(map(len, rows)) - 1
     levels = sorted({child.noise for child in children})
     unit = "" if scale is None else " of the code's own spread"
@@ -81,12 +99,12 @@ def draw_generated(
 def draw_interpolation(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> None:
     """Images decoded between the codes of two images of different classes, where there are any."""
     dataset = loader.dataset
-    places = _one_of_each_class(dataset, loader.indices)
+    places = one_of_each_class(dataset, loader.indices)
     pairs = list(zip(places, places[1:], strict=False))[:SHOWN]
     if not pairs:
         return
-    rows = [_rgb(dataset, interpolate(evaluator, loader, *pair, STEPS)) for pair in pairs]
-    names = [f"{_name(dataset, first)} to {_name(dataset, second)}" for first, second in pairs]
+    rows = [rgb(dataset, interpolate(evaluator, loader, *pair, STEPS)) for pair in pairs]
+    names = [f"{name_of(dataset, first)} to {name_of(dataset, second)}" for first, second in pairs]
     columns = [f"{step / (STEPS - 1):.0%}" for step in range(STEPS)]
     save_grid(Grid(rows, names, columns, "Between the codes of two images", dataset.legend), path)
 
@@ -100,9 +118,11 @@ def _seen_and_made(
     return originals, evaluator.decode(evaluator.encode(chosen))
 
 
-def _rgb(dataset: BaseDataset, images: torch.Tensor) -> list[np.ndarray]:
+def rgb(dataset: BaseDataset, images: torch.Tensor) -> list[np.ndarray]:
+    """Images [n, C, H, W] as a list of pictures [H, W, 3]."""
     return list(dataset.to_rgb(images).numpy())
 
 
-def _name(dataset: BaseDataset, place: int) -> str:
+def name_of(dataset: BaseDataset, place: int) -> str:
+    """The class of the image at a place."""
     return dataset.labels.names[int(dataset.labels.indices[place])]

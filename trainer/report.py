@@ -11,11 +11,28 @@ import torch
 from base.base_data_loader import BaseDataLoader
 from logger.report import columns
 from trainer.baselines import baselines, score_baseline
+from trainer.code_pictures import (
+    LARGEST_PRINTED,
+    draw_cloud,
+    draw_code_grid,
+    draw_noise_levels,
+    draw_posterior,
+    draw_prior,
+    draw_random_codes,
+)
 from trainer.evaluate import Evaluator
 from trainer.generate import code_spread, generate, plan_children
-from trainer.pictures import draw_generated, draw_interpolation, draw_reconstructions
+from trainer.latent import code_use
+from trainer.pictures import (
+    draw_denoised,
+    draw_generated,
+    draw_interpolation,
+    draw_reconstructions,
+)
 from utils.config import Config
 from utils.errors import ConfigError
+
+MOST_LISTED = 256  # numbers of a code whose KL is listed one by one
 
 
 def write_report(
@@ -32,29 +49,75 @@ def write_report(
         loader: the training images.
         epoch, checkpoint: which trained model this is.
     """
-    validation = loader.split_validation()
-    splits = {"train": loader.in_order(), "validation": validation}
+    validation, loader = loader.split_validation(), loader.in_order()
+    splits = {"train": loader, "validation": validation}
     splits = {name: split for name, split in splits.items() if split}
-    scores = _scores(evaluator, splits)
+    test = loader.split_test()
+    scores = _scores(evaluator, splits | ({"test": test} if test else {}))
     print(_score_table(scores))
     facts = {
+        "parameters": evaluator.model.parameter_count,
         "code_size": evaluator.model.code_size,
         "compression_ratio": evaluator.model.compression_ratio,
         "data_range": list(evaluator.dataset.value_range),
         "checkpoint": str(checkpoint),
         "epoch": epoch,
     }
+    if "logvar" in evaluator.model.gives:
+        facts |= _code_use(evaluator, splits.get("validation", loader))
     _write_json(folder / "metrics.json", scores | facts)
-    _write_generated(evaluator, loader, splits, config, str(checkpoint), folder)
+    scale = code_spread(evaluator, loader) if config.generation.relative else None
+    _write_generated(evaluator, loader, splits, config, scale, str(checkpoint), folder)
     draw_reconstructions(evaluator, loader, folder / "reconstructions.png")
     draw_interpolation(evaluator, loader, folder / "interpolation.png")
+    _draw_codes(evaluator, loader, config, scale, folder)
+    if evaluator.corrupter:
+        draw_denoised(evaluator, validation or loader, folder / "denoised.png")
+
+
+def _code_use(evaluator: Evaluator, loader: BaseDataLoader) -> dict[str, Any]:
+    """How much a VAE tells in its code; the KL of each number where they are few."""
+    active, kl = code_use(evaluator, loader)
+    facts: dict[str, Any] = {"active_units": active, "kl": float(kl.sum())}
+    return facts | ({"kl_per_unit": kl.tolist()} if len(kl) <= MOST_LISTED else {})
+
+
+def _draw_codes(
+    evaluator: Evaluator,
+    loader: BaseDataLoader,
+    config: Config,
+    scale: torch.Tensor | None,
+    folder: Path,
+) -> None:
+    """Every picture of the code that this model allows."""
+    size, settings, seed = evaluator.model.code_size, config.generation, config.seed
+    levels = settings.levels()
+    levels = levels if len(levels) > 1 else [times * levels[0] for times in (1, 2, 4, 8)]
+    draw_noise_levels(evaluator, loader, levels, scale, folder / "noise.png")
+    draw_cloud(evaluator, loader, folder / "latent.png")
+    if "logvar" in evaluator.model.gives:
+        draw_prior(evaluator, seed, folder / "prior.png")
+        draw_posterior(evaluator, loader, seed, folder / "posterior.png")
+    if size <= LARGEST_PRINTED:
+        codes = evaluator.encode(loader).flatten(1)
+        draw_random_codes(evaluator, codes, seed, folder / "random_codes.png")
+        if size == 2:
+            draw_code_grid(evaluator, codes, settings.grid or 15, folder / "latent_grid.png")
 
 
 def _scores(evaluator: Evaluator, splits: dict[str, BaseDataLoader]) -> dict[str, Any]:
-    """The scores of each split, and those of the baselines on it."""
+    """The scores of each split, and those of the baselines on it.
+
+    Where images are corrupted, a split's scores are those of the cleaned images; `corrupted` are
+    the scores without cleaning, and `psnr_gain` is what the model adds to their PSNR in dB.
+    """
     found: dict[str, Any] = {"splits": {}, "baselines": {}}
     for name, split in splits.items():
         found["splits"][name] = {"count": split.count} | evaluator.score(split)
+        if evaluator.corrupter:
+            corrupted = score_baseline(lambda seen: seen, evaluator, split)
+            gain = found["splits"][name]["psnr"] - corrupted["psnr"]
+            found["splits"][name] |= {"corrupted": corrupted, "psnr_gain": gain}
     for name, reconstruct in baselines(splits["train"], evaluator.model.code_size).items():
         found["baselines"][name] = {
             split: score_baseline(reconstruct, evaluator, images)
@@ -68,7 +131,9 @@ def _score_table(scores: dict[str, Any]) -> str:
     rows: list[tuple[str, ...]] = []
     for split, own in scores["splits"].items():
         makers = {"model": own} | {name: of[split] for name, of in scores["baselines"].items()}
-        names = [name for name in own if name not in ("count", "loss")]
+        if "corrupted" in own:
+            makers["no cleaning"] = own["corrupted"]
+        names = list(scores["baselines"]["mean_image"][split])
         rows = rows or [("images of", "made by", *names)]
         rows += [
             (split, maker, *(f"{numbers[name]:.4f}" for name in names))
@@ -82,6 +147,7 @@ def _write_generated(
     loader: BaseDataLoader,
     splits: dict[str, BaseDataLoader],
     config: Config,
+    scale: torch.Tensor | None,
     checkpoint: str,
     folder: Path,
 ) -> None:
@@ -93,7 +159,6 @@ def _write_generated(
     chosen = [split.indices for name, split in splits.items() if settings.split in (name, "all")]
     sources = torch.cat(chosen).sort().values
     children = plan_children(sources, labels, settings, config.seed)
-    scale = code_spread(evaluator, loader) if settings.relative else None
     made = generate(evaluator, loader, children, scale)
     np.save(folder / "gen_data.npy", made.data)
     np.save(folder / "gen_label.npy", made.labels)

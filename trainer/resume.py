@@ -20,6 +20,7 @@ CHANGEABLE = (
     "trainer.early_stop",
     "trainer.tensorboard",
     "trainer.save_dir",
+    "data_loader.args.memory",
     "optimizer.args.lr",
     "data_loader.args.num_workers",
     "dataset.args.",
@@ -27,8 +28,16 @@ CHANGEABLE = (
     "description",
     "$schema",
 )
-# What does not touch the model: where the data lie, how much at once, what to generate.
-TESTABLE = ("dataset.args.", "data_loader.args.batch_size", "generation.")
+# What does not touch the model: where the data lie, how they are read, what the model is shown
+# to clean, what to generate.
+TESTABLE = (
+    "dataset.args.",
+    "data_loader.args.batch_size",
+    "data_loader.args.num_workers",
+    "data_loader.args.memory",
+    "corruption",
+    "generation.",
+)
 
 
 def reopen(

@@ -19,6 +19,8 @@ from utils.errors import CheckpointError
 from utils.seed import seed_step
 
 PREVIEWED = 8  # images shown in TensorBoard
+PROJECTED = 500  # codes in its projector, if they are no more than so many numbers in all:
+MOST_NUMBERS = 1_000_000
 
 
 class Trainer(BaseTrainer):
@@ -58,7 +60,8 @@ class Trainer(BaseTrainer):
         held_out = self.validation.count if self.validation else 0
         self.run.log(
             f"{self.loader.count} training and {held_out} validation images, {len(self.loader)} "
-            f"steps an epoch, on {self.evaluator.device} in {settings.precision}"
+            f"steps an epoch, on {self.evaluator.device} in {settings.precision}, "
+            f"images {self.loader.source}"
         )
         self.run.log(f"run {self.run.folder}")
         if self.is_finished():
@@ -72,6 +75,7 @@ class Trainer(BaseTrainer):
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """Train on every image once, then look at the images held out."""
         numbers = {"lr": float(self.optimizer.param_groups[0]["lr"])}
+        self.evaluator.loss.begin_epoch(epoch)
         started, seen = time.perf_counter(), self.sums.count
         self._train_batches(epoch)
         numbers |= self.sums.means()
@@ -107,7 +111,8 @@ class Trainer(BaseTrainer):
 
     def _train_batch(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
         """One update -> the terms and metrics of each image."""
-        numbers = self.evaluator.measure(self.evaluator.run(batch.images), batch.images)
+        seen = self.evaluator.corrupter.in_step(batch.images, epoch, self.step)
+        numbers = self.evaluator.measure(self.evaluator.run(seen), batch.images)
         self.optimizer.zero_grad()
         # Every image moves the weights by as much, those of a smaller last batch too.
         (numbers["loss"].sum() / self.loader.batch_size).backward()
@@ -137,14 +142,28 @@ class Trainer(BaseTrainer):
         self.sums = Sums(checkpoint["within_epoch"])
 
     def show_epoch(self) -> None:
-        """Show a few images above their reconstructions in TensorBoard."""
+        """Show a few images above what was seen of them and their reconstructions."""
         if not self.run.board:
             return
         shown = self.validation or self.loader
+        if self.epoch == self.settings.epochs:
+            most = min(PROJECTED, MOST_NUMBERS // self.model.code_size)
+            self._show_codes(shown.of(shown.indices[:most]))
         batch = next(shown.of(shown.indices[:PREVIEWED]).batches())
         with torch.no_grad():
             self.model.eval()
-            made = self.evaluator.run(batch.images)["reconstruction"]
-        to_rgb = shown.dataset.to_rgb
-        picture = tile([to_rgb(batch.images.cpu()), to_rgb(made.cpu())])
+            seen = self.evaluator.seen(batch)
+            made = self.evaluator.run(seen)["reconstruction"]
+        rows = [batch.images, seen, made] if self.evaluator.corrupter else [batch.images, made]
+        picture = tile([shown.dataset.to_rgb(row.cpu()) for row in rows])
         self.run.board.add_picture(self.epoch, "reconstructions", picture)
+
+    def _show_codes(self, loader: BaseDataLoader) -> None:
+        """Give the codes of some images, with small pictures of them, to TensorBoard."""
+        if loader.count < 2:
+            return
+        dataset = loader.dataset
+        names = [dataset.labels.names[label] for label in dataset.labels.indices[loader.indices]]
+        images = torch.cat([batch.images.cpu() for batch in loader.batches()])
+        codes = self.evaluator.encode(loader).flatten(1)
+        self.run.board.add_codes(self.epoch, codes, names, dataset.to_rgb(images))

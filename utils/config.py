@@ -5,7 +5,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, PositiveInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    Discriminator,
+    Field,
+    PositiveInt,
+    Tag,
+    ValidationError,
+    field_validator,
+)
 
 from utils.errors import ConfigError
 from utils.explain import explain, hint, shown
@@ -28,6 +36,17 @@ class Part(Section):
 
     type: str
     args: dict[str, Any] = {}
+
+
+def _one_or_several(value: Any) -> str:
+    return "several" if isinstance(value, list) else "one"
+
+
+# Told apart by what is written, so that a wrong key is not also reported as "no list".
+Parts = Annotated[
+    Annotated[Part, Tag("one")] | Annotated[list[Part], Tag("several")],
+    Discriminator(_one_or_several),
+]
 
 
 class TrainerSection(Section):
@@ -57,7 +76,7 @@ class GenerationSection(Section):
     `noise` is the standard deviation of the Gaussian noise that is added to a code, or several;
     with `relative`, in units of each code number's own standard deviation over the training set.
     `samples` children are made of each original; `per_class`, if given, asks instead for so many
-    children of each class.
+    children of each class. `grid` is the side of the grid over a code of two numbers.
     """
 
     samples: PositiveInt = 5
@@ -65,6 +84,18 @@ class GenerationSection(Section):
     noise: Level | Annotated[list[Level], Field(min_length=1)] = 0.1
     relative: bool = False
     split: Literal["train", "validation", "all"] = "train"
+    grid: Annotated[int, Field(ge=2, le=50)] | None = None
+
+    def levels(self) -> list[float]:
+        """Every level of noise."""
+        return self.noise if isinstance(self.noise, list) else [self.noise]
+
+
+class SweepSection(Section):
+    """Several runs of one config: each set of overrides with each seed."""
+
+    runs: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
 
 
 class Config(Section):
@@ -76,6 +107,7 @@ class Config(Section):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     dataset: Part
     data_loader: Part
+    corruption: Parts | None = None
     arch: Part
     loss: Part
     metrics: list[str] = []
@@ -83,6 +115,7 @@ class Config(Section):
     lr_scheduler: Part | None = None
     trainer: TrainerSection
     generation: GenerationSection = GenerationSection()
+    sweep: SweepSection | None = None
 
     @field_validator("name")
     @classmethod
@@ -118,18 +151,27 @@ def check_config(content: dict[str, Any], catalogue: Catalogue, source: str) -> 
     except ValidationError as error:
         problems = explain(error, content, Config)
     for key, classes in catalogue.items():
-        if isinstance(content.get(key), dict):
-            args, found = _check_part(content[key], key, classes)
+        for place, (at, part) in enumerate(_parts_at(key, content.get(key))):
+            args, found = _check_part(part, at, classes)
             problems += found
             if not problems:
-                getattr(config, key).args = args
+                _parts_at(key, getattr(config, key))[place][1].args = args
     if problems:
         raise ConfigError(f"{source}: " + "\n".join(problems))
     return config
 
 
+def _parts_at(key: str, value: Any) -> list[tuple[str, Any]]:
+    """The parts at a key, one or several, each with its dotted path."""
+    if isinstance(value, list):
+        return [(f"{key}.{place}", part) for place, part in enumerate(value)]
+    return [] if value is None else [(key, value)]
+
+
 def _check_part(part: dict, key: str, classes: dict[str, type]) -> tuple[dict, list[str]]:
     """The complete arguments of a part, and the problems found."""
+    if not isinstance(part, dict):
+        return {}, []
     name, args = part.get("type"), part.get("args", {})
     if not isinstance(name, str) or not isinstance(args, dict):
         return {}, []  # the shape of the part itself is wrong, and has been reported
@@ -152,17 +194,24 @@ def build(config: Config, catalogue: Catalogue, key: str, *runtime: Any) -> Any:
         ConfigError: the class refuses an argument. Classes of this project open such a
             ValueError with the argument's name, so that the message opens with a dotted path.
     """
-    part = getattr(config, key)
-    if part is None:
-        return None
-    cls = catalogue[key][part.type]
+    return next(iter(build_all(config, catalogue, key, *runtime)), None)
+
+
+def build_all(config: Config, catalogue: Catalogue, key: str, *runtime: Any) -> list[Any]:
+    """The objects that `key` of a checked config names: none, one or several; as `build`."""
+    parts = _parts_at(key, getattr(config, key))
+    return [_build_part(part, at, catalogue[key], runtime) for at, part in parts]
+
+
+def _build_part(part: Part, at: str, classes: dict[str, type], runtime: tuple) -> Any:
+    cls = classes[part.type]
     typed = arguments_model(cls).model_validate_json(json.dumps(part.args))
     try:
         return cls(*runtime, **{name: getattr(typed, name) for name in type(typed).model_fields})
     except (ValueError, TypeError) as error:
         begins_with_argument = re.match(r"\w+", str(error))[0] in type(typed).model_fields
         joint = "." if begins_with_argument else ": "
-        raise ConfigError(f"{key}.args{joint}{error}") from error
+        raise ConfigError(f"{at}.args{joint}{error}") from error
 
 
 def apply_overrides(content: dict[str, Any], overrides: list[str]) -> dict[str, Any]:

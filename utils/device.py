@@ -1,5 +1,8 @@
 """Which device computes, and in which precision."""
 
+import os
+from pathlib import Path
+
 import torch
 
 from utils.errors import ConfigError
@@ -78,3 +81,34 @@ def describe_machine(device: torch.device) -> dict[str, str | int]:
         "threads": torch.get_num_threads(),
         "processes": distributed.get_world_size() if is_joint else 1,
     }
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on the device and, whatever the device, in the machine's memory."""
+    free = _free_in_machine()
+    if device.type == "cuda":
+        free = min(free, torch.cuda.mem_get_info(device)[0])
+    return free
+
+
+def _free_in_machine() -> int:
+    """What this program may still take of the machine's memory, or a modest guess."""
+    free = 2**32
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    facts = Path("/proc/meminfo")
+    if facts.exists():
+        lines = dict(line.split(":") for line in facts.read_text().splitlines())
+        free = int(lines["MemAvailable"].split()[0]) * 1024
+    return min(free, _free_in_container(Path("/sys/fs/cgroup"), free))
+
+
+def _free_in_container(group: Path, otherwise: int) -> int:
+    """What a container's own limit leaves; cached files count as used there, but can go."""
+    try:
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        lines = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):  # no such files, or the limit is the word "max"
+        return otherwise
+    return max(limit - used + int(lines["inactive_file"]), 0)

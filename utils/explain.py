@@ -1,7 +1,6 @@
 """What a user reads when a config is refused: path, value, rule and the nearest valid word."""
 
 import json
-import types
 import typing
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -76,11 +75,13 @@ def _rule(problem: dict[str, Any], path: tuple, model: type[BaseModel]) -> str:
 def _keys_at(model: type[BaseModel], path: tuple) -> list[str]:
     """The keys that `model` allows in the object at `path`."""
     for step in path:
-        annotation = model.model_fields[step].annotation
-        options = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
-        model = next(option for option in options if hasattr(option, "model_fields"))
+        if not isinstance(step, int):  # a place in a list, whose members are all alike
+            model = _model_in(model.model_fields[step].annotation)
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _is_union(annotation: Any) -> bool:
-    return typing.get_origin(annotation) in (typing.Union, types.UnionType)
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that a type is, is a list of, or has as an alternative."""
+    if hasattr(annotation, "model_fields"):
+        return annotation
+    return next(filter(None, map(_model_in, typing.get_args(annotation))), None)

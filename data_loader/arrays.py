@@ -1,0 +1,127 @@
+"""Images from array files, whatever their layout, type and range."""
+
+from functools import partial
+
+import numpy as np
+import torch
+
+from data_loader.files import (
+    check_finite,
+    check_numbers,
+    check_range,
+    in_pieces,
+    open_array,
+    stored_or_read,
+)
+from data_loader.images import BaseImages, Layout, Range, Scale
+from data_loader.labels import read_labels
+from utils.errors import DataError
+
+# What a type's numbers are held as: its own where torch computes with it, else the next wider.
+HELD = {
+    "bool": np.uint8,
+    "uint16": np.int32,
+    "uint32": np.int64,
+    "uint64": np.float64,
+}
+OWN_RANGE = {"uint8": (0.0, 255.0), "bool": (0.0, 1.0)}
+AXES = {"HW": "(N, H, W)", "HWC": "(N, H, W, C)", "CHW": "(N, C, H, W)"}
+
+
+class Arrays(BaseImages):
+    """Images from array files.
+
+    Args:
+        data: a .npy or .npz file of images (N, H, W), (N, H, W, C) or (N, C, H, W), of any
+            whole or floating-point type.
+        label: a .npy or .npz file of classes (N,) or (N, 1); null takes `label_name` from `data`
+            where that is a .npz file that has it, else all images are of one class.
+        layout: the axes of one image in the file; null tells it from the shape.
+        value_range: the lowest and the highest number an image may hold; null is [0, 255], which
+            only uint8 says by itself.
+        scale_to: what these two are for the model, [0, 1] or [-1, 1].
+        classes: the names of the classes 0, 1, 2, ..., or the words of `label` in this order.
+        data_name: what the images are called in a .npz file.
+        label_name: what the labels are called in a .npz file.
+
+    Raises:
+        DataError: a file that does not hold what is said here; the message names it.
+    """
+
+    def __init__(
+        self,
+        data: str,
+        label: str | None = None,
+        layout: Layout | None = None,
+        value_range: Range | None = None,
+        scale_to: Scale = (0.0, 1.0),
+        classes: list[str] | None = None,
+        data_name: str = "data",
+        label_name: str = "label",
+    ) -> None:
+        array = open_array(data, data_name)
+        check_numbers(array, data)
+        layout = check_layout(array.shape, layout, data)
+        value_range = value_range or _own_range(array.dtype, data)
+        for start, piece in in_pieces(array):
+            check_finite(piece, data, start)
+            check_range(piece, value_range, data, start)
+        labels = read_labels(label, label_name, len(array), classes, data)
+        held = np.dtype(HELD.get(array.dtype.name, array.dtype.newbyteorder("=")))
+        convert = partial(np.asarray, dtype=held)
+        kind = torch.from_numpy(np.empty(0, held)).dtype
+        stored = stored_or_read(array, array.shape, kind, convert)
+        super().__init__(stored, labels, layout, array.dtype, value_range, scale_to)
+
+
+def _own_range(dtype: np.dtype, path: str) -> tuple[float, float]:
+    if dtype.name not in OWN_RANGE:
+        raise DataError(
+            f"{path}: numbers of type {dtype} do not say which is darkest and which lightest; "
+            "write dataset.args.value_range, as in [0, 1] or [0, 65535]"
+        )
+    return OWN_RANGE[dtype.name]
+
+
+def check_layout(shape: tuple[int, ...], layout: str | None, path: str) -> str:
+    """The layout of the images in an array of `shape`, told from it where `layout` is None.
+
+    Raises:
+        DataError: the shape does not fit, or could be read in two ways.
+    """
+    if layout is None:
+        return _told_by(shape, path)
+    if len(shape) != len(layout) + 1:
+        raise DataError(
+            f"{path}: shape {shape}, but dataset.args.layout {layout} is {AXES[layout]}"
+        )
+    other = {"HWC": "CHW", "CHW": "HWC"}.get(layout)
+    if other and _channels(shape, layout) > 4 and _channels(shape, other) in (1, 3):
+        raise DataError(
+            f"{path}: shape {shape} would be images of {_channels(shape, layout)} channels; "
+            f"dataset.args.layout is rather {other}"
+        )
+    return layout
+
+
+def _told_by(shape: tuple[int, ...], path: str) -> str:
+    """HW, HWC or CHW; the channels are the one axis of length 1 or 3, or else 2 or 4."""
+    if len(shape) == 3 and shape[2] > 4:
+        return "HW"
+    if len(shape) == 4:
+        for usual in ((1, 3), (2, 4)):
+            found = [layout for layout in ("HWC", "CHW") if _channels(shape, layout) in usual]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                break
+    elif len(shape) != 3:
+        raise DataError(f"{path}: shape {shape}; must be {', '.join(AXES.values())}")
+    raise DataError(
+        f"{path}: shape {shape} does not tell which axis is which; "
+        'write dataset.args.layout: "HW", "HWC" or "CHW", one image without N'
+    )
+
+
+def _channels(shape: tuple[int, ...], layout: str) -> int:
+    return shape[3] if layout == "HWC" else shape[1]

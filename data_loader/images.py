@@ -1,0 +1,96 @@
+"""Images of pixels: how a file's numbers become a model's, and a model's a file's."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import AfterValidator
+
+from base.base_dataset import BaseDataset, BaseReader, Labels
+
+Layout = Literal["HW", "HWC", "CHW"]
+# Whole numbers this wide, and doubles, lose digits in float32 before they are scaled.
+WIDE = (torch.int32, torch.int64, torch.float64)
+
+
+def _is_unit_range(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds not in ((0, 1), (-1, 1)):
+        raise ValueError("must be [0, 1] or [-1, 1]")
+    return bounds
+
+
+def _is_range(bounds: tuple[float, float]) -> tuple[float, float]:
+    if not bounds[0] < bounds[1]:
+        raise ValueError("must be [lowest, highest], as in [0, 1]")
+    return bounds
+
+
+Scale = Annotated[tuple[float, float], AfterValidator(_is_unit_range)]
+Range = Annotated[tuple[float, float], AfterValidator(_is_range)]
+
+
+class BaseImages(BaseDataset):
+    """Grey, colour or other images, held as their file has them and scaled on the device.
+
+    Args:
+        stored: the images, [N, ...] in `layout`, or a reader of them.
+        labels: the class of each image.
+        layout: the axes of one image in the file; "HW" is one channel without an axis.
+        dtype: the type of the file's numbers.
+        file_range: the lowest and the highest number that the file may hold ...
+        scale_to: ... and what they are for the model.
+    """
+
+    def __init__(
+        self,
+        stored: torch.Tensor | BaseReader,
+        labels: Labels,
+        layout: Layout,
+        dtype: np.dtype,
+        file_range: tuple[float, float],
+        scale_to: tuple[float, float],
+    ) -> None:
+        super().__init__(stored, labels, image_shape(tuple(stored.shape), layout), scale_to)
+        self.layout, self.dtype, self.file_range = layout, np.dtype(dtype), file_range
+
+    def to_images(self, stored: torch.Tensor) -> torch.Tensor:
+        """Stored images [n, ...] -> float32 [n, C, H, W] in `value_range`."""
+        if self.layout == "HW":
+            stored = stored[:, None]
+        elif self.layout == "HWC":
+            stored = stored.permute(0, 3, 1, 2)
+        (low, high), (bottom, top) = self.file_range, self.value_range
+        is_wide = stored.dtype in WIDE and stored.device.type != "mps"  # which has no doubles
+        images = stored.to(torch.float64 if is_wide else torch.float32, copy=True)
+        images.sub_(low).div_(high - low)
+        if (bottom, top) != (0, 1):
+            images.mul_(top - bottom).add_(bottom)
+        return images.float()
+
+    def to_file(self, images: torch.Tensor) -> np.ndarray:
+        """Images [n, C, H, W] -> an array in the layout, type and range of the file."""
+        (low, high), (bottom, top) = self.file_range, self.value_range
+        values = (images.double().numpy() - bottom) / (top - bottom) * (high - low) + low
+        values = values.clip(low, high)
+        if self.dtype.kind != "f":
+            values = values.round()
+        if self.layout == "HW":
+            values = values[:, 0]
+        elif self.layout == "HWC":
+            values = values.transpose(0, 2, 3, 1)
+        return np.ascontiguousarray(values.astype(self.dtype))
+
+    def to_rgb(self, images: torch.Tensor) -> torch.Tensor:
+        """Images [n, C, H, W] -> [n, H, W, 3] in [0, 1]; other than three channels as grey."""
+        bottom, top = self.value_range
+        rgb = ((images - bottom) / (top - bottom)).clamp(0, 1).permute(0, 2, 3, 1)
+        return rgb if rgb.shape[3] == 3 else rgb.mean(3, keepdim=True).expand(-1, -1, -1, 3)
+
+
+def image_shape(shape: tuple[int, ...], layout: str) -> tuple[int, int, int]:
+    """The shape (N, ...) of images in `layout` -> C, H, W of one of them."""
+    if layout == "HW":
+        return 1, shape[1], shape[2]
+    if layout == "HWC":
+        return shape[3], shape[1], shape[2]
+    return shape[1], shape[2], shape[3]

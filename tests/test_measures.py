@@ -1,0 +1,88 @@
+"""Losses, metrics, exact means and the monitor, against values computed by hand."""
+
+import math
+
+import pytest
+import torch
+from torchmetrics.functional.image import peak_signal_noise_ratio
+
+from base.base_trainer import Monitor
+from model.loss import BCE, L1, MSE
+from model.metric import MAP_METRICS, METRICS, psnr, ssim
+from trainer.sums import Sums
+
+TARGET = torch.tensor([[[[0.0, 1.0]]], [[[1.0, 1.0]]]])
+MADE = torch.tensor([[[[0.5, 1.0]]], [[[0.5, 0.25]]]])
+
+
+@pytest.mark.parametrize(
+    ("loss", "by_hand"),
+    [
+        (MSE, [0.125, (0.25 + 0.5625) / 2]),
+        (L1, [0.25, (0.5 + 0.75) / 2]),
+        (BCE, [math.log(2) / 2, (math.log(2) + math.log(4)) / 2]),
+    ],
+)
+def test_a_loss_is_one_number_for_each_image(loss, by_hand):
+    terms = loss()({"reconstruction": MADE}, TARGET)
+    assert terms["loss"].tolist() == pytest.approx(by_hand)
+
+
+def test_psnr_is_that_of_torchmetrics_for_each_image():
+    made, target = torch.rand(2, 5, 3, 16, 16)
+    for data_range in (1.0, 2.0):
+        expected = [
+            float(peak_signal_noise_ratio(*pair, data_range=data_range))
+            for pair in zip(made, target, strict=True)
+        ]
+        assert psnr(made, target, data_range).tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_psnr_of_an_exact_copy_is_100_decibels():
+    assert psnr(TARGET, TARGET, 1.0).tolist() == pytest.approx([100.0, 100.0])
+
+
+def test_ssim_of_a_copy_is_1_and_of_small_images_is_unknown():
+    images = torch.rand(3, 1, 12, 12)
+    assert ssim(images, images, 1.0).tolist() == pytest.approx([1.0] * 3)
+    assert ssim(images[..., :10], images[..., :10], 1.0).isnan().all()
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_is_one_number_for_each_image_whatever_the_batch(name):
+    made, target = torch.rand(2, 4, 3, 16, 16)
+    together = METRICS[name](made, target, 1.0)
+    alone = torch.cat([METRICS[name](made[i : i + 1], target[i : i + 1], 1.0) for i in range(4)])
+    assert together.tolist() == pytest.approx(alone.tolist(), rel=1e-5)
+
+
+def one_hot(codes):
+    return torch.nn.functional.one_hot(torch.tensor(codes), 3).permute(0, 3, 1, 2).float()
+
+
+def test_maps_are_measured_by_their_likeliest_values():
+    target = one_hot([[[0, 1, 2, 2]], [[0, 1, 1, 1]]])
+    made = 0.4 * one_hot([[[0, 2, 2, 1]], [[0, 1, 1, 1]]]) + 0.1
+    assert MAP_METRICS["pixel_accuracy"](made, target, 1.0).tolist() == [0.5, 1.0]
+    assert MAP_METRICS["defect_f1"](made, target, 1.0).tolist() == [0.5, 1.0]
+
+
+def test_means_weigh_images_not_batches():
+    sums = Sums()
+    sums.add({"loss": torch.tensor([1.0, 2.0, 3.0])})
+    sums.add({"loss": torch.tensor([10.0])})
+    assert sums.means() == {"loss": 4.0}
+
+
+def test_a_tie_is_no_improvement():
+    monitor = Monitor("min loss")
+    answers = [monitor.update({"loss": value}) for value in (3.0, 2.0, 2.0, 2.5, 1.0)]
+    assert answers == [True, True, False, False, True]
+    assert monitor.best == 1.0
+
+
+def test_the_epochs_without_improvement_are_counted():
+    monitor = Monitor("max psnr")
+    for value in (3.0, 2.0, 1.0):
+        monitor.update({"psnr": value})
+    assert monitor.epochs_without == 2

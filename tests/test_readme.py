@@ -1,0 +1,43 @@
+"""What the README says is so."""
+
+import re
+import shutil
+import sys
+from subprocess import run
+
+from conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_model_is_added_in_one_file(tmp_path):
+    copy = tmp_path / "project"
+    ignored = shutil.ignore_patterns(".git", ".venv", "saved", "docs", "benchmarks", "__pycache__")
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (copy / "model" / "mlp.py").write_text(example)
+    (settings,) = re.findall(r"train.py -s '(arch=.*?)'", README)
+    small = ["trainer.epochs=1", "dataset.args.count=40", "trainer.tensorboard=false"]
+    for script, *arguments in (
+        ("train.py", "-s", settings, *small),
+        ("test.py", "-r", "saved/WaferAE"),
+    ):
+        done = run(
+            [sys.executable, script, *arguments],
+            cwd=copy,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_pictures_of_the_readme_are_there():
+    for path in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (ROOT / path).exists()
+
+
+def test_the_test_command_of_the_readme_is_the_one_that_checks_every_change():
+    script = (ROOT / ".ci" / "run").read_text()
+    (command,) = re.findall(r"^    (.*-m pytest)$", README, re.MULTILINE)
+    assert command in script

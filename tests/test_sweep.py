@@ -1,0 +1,50 @@
+"""Sweeps: several runs of one config and the table of their scores."""
+
+import csv
+import json
+from pathlib import Path
+
+from conftest import command
+
+from trainer.sweep import Member, markdown, sweep_table
+
+
+def test_a_sweep_runs_each_member_once_and_tells_their_scores(small, written, tmp_path):
+    small["trainer"]["epochs"] = 1
+    small["sweep"] = {"runs": [{"optimizer.args.lr": 0.01}, {"optimizer.args.lr": 0.0}]}
+    config = written(small)
+    done = command("train.py", "-c", config)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "saved" / "small-sweep"
+    rows = list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
+    assert [row["setting"] for row in rows] == ["lr 0.01", "lr 0.0"]
+    for row in rows:
+        (report,) = (tmp_path / "saved").glob(f"small-{rows.index(row)}-*/*/test/metrics.json")
+        validation = json.loads(report.read_text())["splits"]["validation"]
+        assert float(row["mse"]) == validation["mse"]
+    assert list(folder.glob("hparams/*/events*"))
+
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "saved").rglob("*.pth")}
+    assert command("train.py", "-c", config).returncode == 0
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "saved").rglob("*.pth")}
+    assert before == after
+
+
+def test_a_member_that_cannot_run_is_refused_before_any_runs(small, written, tmp_path):
+    small["sweep"] = {"runs": [{"optimizer.args.lr": 0.1}, {"optimizer.args.lrr": 0.1}]}
+    done = command("train.py", "-c", written(small))
+    assert done.returncode == 2
+    assert "sweep.runs.1: optimizer.args.lrr: 0.1: unknown key; did you mean 'lr'?" in done.stderr
+    assert not (tmp_path / "saved").exists()
+
+
+def test_a_table_gives_mean_and_spread_over_seeds():
+    facts = {"parameters": 7, "code_size": 2, "compression_ratio": 8.0}
+    results = [
+        (Member("a", seed, [], Path()), {"splits": {"train": {"count": 5, "mse": mse}}, **facts})
+        for seed, mse in ((0, 1.0), (1, 3.0))
+    ]
+    (row,) = sweep_table(results)
+    assert row["mse"] == 2.0
+    assert round(row["mse sd"], 6) == round(2**0.5, 6)
+    assert "| 2 ± 1.4 |" in markdown([row])

@@ -1,0 +1,120 @@
+"""test.py as a user runs it: scores, generated images, pictures."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import command, only_run
+
+FILES = {
+    "metrics.json", "reconstructions.png", "interpolation.png", "latent.png", "noise.png",
+    "gen_data.npy", "gen_label.npy", "generated.json", "generated.png",
+}  # fmt: skip
+
+
+@pytest.fixture
+def trained(small, written, tmp_path):
+    done = command("train.py", "-c", written(small))
+    assert done.returncode == 0, done.stderr
+    return only_run(tmp_path / "saved")
+
+
+def test_a_test_leaves_scores_images_and_their_record(trained, tmp_path):
+    done = command("test.py", "-r", trained.parent)  # the folder of runs: the newest of them
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (trained / "test").iterdir()} == FILES
+    report = json.loads((trained / "test" / "metrics.json").read_text())
+    assert report["splits"]["train"]["count"] == 32
+    assert report["splits"]["validation"]["count"] == 8
+    assert report["code_size"] == 4 * 6 * 6
+    assert report["compression_ratio"] == 3 * 12 * 12 / (4 * 6 * 6)
+    assert set(report["baselines"]) == {"mean_image", "pca"}
+    train_pca = report["baselines"]["pca"]["train"]["mse"]
+    assert train_pca < report["baselines"]["mean_image"]["train"]["mse"]
+
+    record = json.loads((trained / "test" / "generated.json").read_text())["images"]
+    data, labels = (np.load(trained / "test" / f"gen_{name}.npy") for name in ("data", "label"))
+    assert data.shape == (5 * 32, 12, 12)
+    assert data.dtype == np.uint8
+    assert set(np.unique(data)) <= {0, 1, 2}
+    sources = [image["source"] for image in record]
+    assert sources == sorted(sources)
+    assert all(sources.count(source) == 5 for source in sources)
+    assert len({image["seed"] for image in record}) == len(record)
+
+    from data_loader.loaders import stratified_split
+    from data_loader.wafers import SyntheticWafers
+
+    drawn = SyntheticWafers(12, 40).labels.indices
+    training, _ = stratified_split(drawn, 8, seed=1)
+    assert set(sources) == set(training.tolist())  # nothing of the held-out images leaks
+    assert labels.tolist() == drawn[sources].tolist()
+
+
+def test_the_same_checkpoint_makes_the_same_images_whatever_the_batch(trained, tmp_path):
+    for name, batch_size in (("a", 16), ("b", 5)):
+        setting = f"data_loader.args.batch_size={batch_size}"
+        command("test.py", "-r", trained, "-o", tmp_path / name, "-s", setting)
+    first, second = (np.load(tmp_path / name / "gen_data.npy") for name in ("a", "b"))
+    assert (first == second).mean() > 0.999  # sums in another order may tip a die
+
+
+def test_a_balanced_set_has_as_many_images_of_each_class(trained, tmp_path):
+    settings = ["generation.per_class=6", "generation.noise=[0.1,0.5]", "generation.relative=true"]
+    done = command("test.py", "-r", trained, "-o", tmp_path / "out", "-s", *settings)
+    assert done.returncode == 0, done.stderr
+    labels = np.load(tmp_path / "out" / "gen_label.npy")
+    assert np.bincount(labels).tolist() == [2 * 6] * 9  # six at each of two noise levels
+    record = json.loads((tmp_path / "out" / "generated.json").read_text())
+    assert {image["noise"] for image in record["images"]} == {0.1, 0.5}
+
+
+def test_generated_images_train_again(trained, small, written, tmp_path):
+    command("test.py", "-r", trained)
+    small["name"] = "second"
+    files = {name: str(trained / "test" / f"gen_{name}.npy") for name in ("data", "label")}
+    small["dataset"] = {"type": "WaferMaps", "args": files}
+    small["trainer"]["epochs"] = 1
+    done = command("train.py", "-c", written(small))
+    assert done.returncode == 0, done.stderr
+
+
+def test_data_of_another_program_train_and_test_with_overrides_alone(tmp_path):
+    maps = np.random.default_rng(0).integers(0, 3, (30, 28, 30))
+    np.savez(tmp_path / "lot7.npz", maps=maps, bins=np.arange(30) % 4)
+    dataset = {
+        "type": "WaferMaps",
+        "args": {"data": str(tmp_path / "lot7.npz"), "data_name": "maps", "label_name": "bins"},
+    }
+    saved = tmp_path / "saved"
+    done = command(
+        "train.py", "-s", f"dataset={json.dumps(dataset)}", f"trainer.save_dir={saved}",
+        "trainer.epochs=1", "trainer.tensorboard=false",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    done = command("test.py", "-r", saved)
+    assert done.returncode == 0, done.stderr
+    test = only_run(saved) / "test"
+    assert np.load(test / "gen_data.npy").shape == (27 * 5, 28, 30)
+
+
+@pytest.mark.slow
+def test_the_default_network_learns_the_real_maps(real_wafers, tmp_path):
+    files = [f"dataset.args.{name}={real_wafers}/{name}.npy" for name in ("data", "label")]
+    done = command(
+        "train.py", "-c", "configs/wafer_ae_best.json",
+        "-s", *files, f"trainer.save_dir={tmp_path}", "trainer.epochs=12",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert command("test.py", "-r", tmp_path).returncode == 0
+    test = only_run(tmp_path) / "test"
+    report = json.loads((test / "metrics.json").read_text())
+    model, mean = (
+        report["splits"]["train"]["mse"],
+        report["baselines"]["mean_image"]["train"]["mse"],
+    )
+    assert model < 0.7 * mean
+    data, labels = np.load(test / "gen_data.npy"), np.load(test / "gen_label.npy")
+    assert data.shape == (6405, 26, 26, 3)
+    own = np.load(real_wafers / "label.npy")
+    assert np.array_equal(labels, own.repeat(5, axis=0))

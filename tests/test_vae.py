@@ -1,0 +1,120 @@
+"""The VAE, its loss, and what it makes of codes."""
+
+import math
+
+import pytest
+import torch
+from conftest import command, numbers_of, only_run
+
+from model.layers import Defaults
+from model.loss import ELBO, kl_of_numbers
+from model.vae import VAE
+
+CONV_VAE = {
+    "type": "VAE",
+    "args": {"encoder": [{"conv": 4, "stride": 2}], "latent": {"linear": 3}, "decoder": "mirror"},
+}
+
+
+def test_kl_is_that_of_torch_distributions():
+    mean, logvar = torch.randn(2, 7, 5)
+    posterior = torch.distributions.Normal(mean, (0.5 * logvar).exp())
+    prior = torch.distributions.Normal(0.0, 1.0)
+    expected = torch.distributions.kl_divergence(posterior, prior)
+    assert torch.allclose(kl_of_numbers(mean, logvar), expected, atol=1e-6)
+
+
+MADE = torch.tensor([[[[0.5, 0.5]]]])
+TARGET = torch.tensor([[[[1.0, 0.0]]]])
+CODE = torch.tensor([[1.0, 0.0]])  # KL 1/2 and 0 at log variance 0
+OUTPUT = {"reconstruction": MADE, "code": CODE, "logvar": torch.zeros(1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "loss", "reconstruction", "kl"),
+    [
+        ({}, 0.25 + 0.5, 0.25, 0.5),
+        ({"reconstruction": "l1"}, 1.5, 1.0, 0.5),
+        ({"reconstruction": "bce"}, 2 * math.log(2) + 0.5, 2 * math.log(2), 0.5),
+        ({"beta": 4.0}, 0.25 + 2, 0.25, 0.5),
+        ({"reduction": "mean"}, 0.25 + 0.25, 0.25, 0.25),
+        ({"free_bits": 0.3}, 0.25 + 0.8, 0.25, 0.5),
+    ],
+)
+def test_the_elbo_is_what_one_computes_by_hand(settings, loss, reconstruction, kl):
+    terms = ELBO(**settings)(OUTPUT, TARGET)
+    assert terms["loss"].tolist() == pytest.approx([loss])
+    assert terms["reconstruction"].tolist() == pytest.approx([reconstruction])
+    assert terms["kl"].tolist() == pytest.approx([kl])
+
+
+@pytest.mark.parametrize(
+    ("settings", "betas"),
+    [
+        ({}, [2, 2, 2, 2, 2, 2]),
+        ({"warm_up": 2}, [0, 1, 2, 2, 2, 2]),
+        ({"warm_up": 2, "cycles": 2}, [0, 1, 2, 2, 0, 1, 2, 2, 2]),
+    ],
+)
+def test_beta_warms_up_by_epochs(settings, betas):
+    loss = ELBO(beta=2.0, **settings)
+    seen = []
+    for epoch in range(1, len(betas) + 1):
+        loss.begin_epoch(epoch)
+        seen.append(loss.beta_now)
+    assert seen == betas
+
+
+def test_a_vae_samples_in_training_and_decodes_the_mean_in_evaluation():
+    model = VAE((1, 6, 6), [{"conv": 4}], {"linear": 3})
+    images = torch.rand(2, 1, 6, 6)
+    model.train()
+    first, second = (model(images)["reconstruction"] for _ in range(2))
+    assert not torch.equal(first, second)
+    model.eval()
+    output = model(images)
+    assert torch.equal(output["reconstruction"], model.decode(model.encode(images)))
+    assert torch.equal(output["code"], model.encode(images))
+
+
+def test_a_huge_log_variance_stays_finite():
+    model = VAE((1, 6, 6), [{"conv": 4}], {"linear": 3}).train()
+    torch.nn.init.constant_(model.logvar[0].linear.bias, 1e4)
+    terms = ELBO()(model(torch.rand(2, 1, 6, 6)), torch.rand(2, 1, 6, 6))
+    assert terms["loss"].isfinite().all()
+
+
+def test_the_latent_layer_takes_its_window_from_the_defaults_but_no_activation():
+    defaults = Defaults(kernel_size=5, padding=2, norm="batch", activation="relu")
+    model = VAE((1, 6, 6), [{"conv": 4}], {"conv": 8}, defaults=defaults)
+    assert [row.layer for row in model.mean.rows()] == ["conv 8  k5 s1 p2"]
+    with pytest.raises(ValueError, match='latent: is a "maxpool"'):
+        VAE((1, 6, 6), [{"conv": 4}], {"maxpool": 2})
+
+
+@pytest.mark.parametrize("size", [(26, 26), (33, 47), (1, 1)])
+def test_a_mirrored_vae_returns_the_size_of_its_input(size):
+    for latent in ({"linear": 2}, {"conv": 6, "stride": 2}):
+        model = VAE((3, *size), [{"conv": 4, "stride": 2}, {"conv": 5, "stride": 2}], latent)
+        images = torch.rand(2, 3, *size)
+        assert model(images)["reconstruction"].shape == images.shape
+
+
+def test_a_vae_trains_with_both_terms_in_its_numbers(small, written, tmp_path):
+    small |= {"arch": CONV_VAE, "loss": {"type": "ELBO", "args": {"warm_up": 2}}}
+    done = command("train.py", "-c", written(small))
+    assert done.returncode == 0, done.stderr
+    for line in numbers_of(only_run(tmp_path / "saved")):
+        beta = (line["epoch"] - 1) / 2
+        for split in ("", "val_"):
+            loss, reconstruction, kl = (
+                line[split + name] for name in ("loss", "reconstruction", "kl")
+            )
+            assert loss == pytest.approx(reconstruction + beta * kl, rel=1e-5)
+
+
+def test_the_elbo_of_an_autoencoder_is_refused(small, written):
+    small["loss"] = {"type": "ELBO"}
+    done = command("train.py", "-c", written(small))
+    assert done.returncode == 2
+    assert 'loss.type: "ELBO": Autoencoder gives no logvar' in done.stderr
