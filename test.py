@@ -18,6 +18,7 @@ def main() -> None:
     from trainer.evaluate import Evaluator
     from trainer.parts import catalogue
     from trainer.report import write_report
+    from trainer.restore import load_weights
     from trainer.resume import check_data, open_trained
     from utils.build import build
     from utils.device import pick_device, usable_precision
@@ -31,7 +32,7 @@ def main() -> None:
     loader = make("data_loader", dataset, device, config.seed)
     check_data(checkpoint, dataset.fingerprint())
     model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
-    model.load_state_dict(checkpoint["state_dict"])
+    load_weights(model, checkpoint["state_dict"])
     loss = make("loss")
     loss.begin_epoch(checkpoint["epoch"])
     check_fit(config, model, loss, dataset, loader.split_validation() is not None)

@@ -1,7 +1,6 @@
 """Train an autoencoder: python train.py -c config.json"""
 
 import argparse
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -23,11 +22,13 @@ def main() -> None:
     from trainer.checks import check_fit
     from trainer.evaluate import Evaluator
     from trainer.parts import catalogue, fuse
-    from trainer.resume import check_data, reopen, restore
+    from trainer.restore import restore
+    from trainer.resume import check_data, reopen
     from trainer.sweep import run_sweep
     from trainer.trainer import Trainer
     from utils.build import build
     from utils.device import pick_device, pick_precision
+    from utils.output import check_writable
     from utils.seed import seed_init
 
     classes = catalogue()
@@ -36,6 +37,7 @@ def main() -> None:
         config, checkpoint, folder = reopen(args.resume, args.set, classes)
     else:
         config = check_config(content, classes, args.config, args.set)
+        check_writable(Path(config.trainer.save_dir))
     if config.sweep:
         return run_sweep(config, args.config, args.set, args.device, classes)
     device = pick_device(args.device)
@@ -61,7 +63,7 @@ def main() -> None:
     corrupter = Corrupter(corruption, config.seed)
     precision = config.trainer.precision
     evaluator = Evaluator(model, loss, metrics, dataset, device, precision, corrupter)
-    with closing(open_run(config, folder, checkpoint)) as run:
+    with open_run(config, folder, checkpoint) as run:
         trainer = Trainer(evaluator, optimizer, scheduler, loader, validation, config, data, run)
         if checkpoint:
             restore(trainer, checkpoint, args.set)

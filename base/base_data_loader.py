@@ -46,8 +46,11 @@ class BaseDataLoader:
         """The number of batches in an epoch."""
         return -(-self.count // self.batch_size)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """Every image once, in the order of `epoch`."""
+    def batches(self, epoch: int, seen: int = 0) -> Iterator[Batch]:
+        """Every image once, in the order of `epoch`, but for the first `seen` of them.
+
+        `seen` is where an interrupted epoch goes on: a number of whole batches' images.
+        """
         raise NotImplementedError
 
     def in_order(self) -> Self:

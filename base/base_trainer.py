@@ -2,6 +2,7 @@
 
 import math
 import operator
+import signal
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,12 @@ import torch
 
 from base.base_model import BaseModel
 from logger.run import Run
-from utils.checkpoint import save_checkpoint
+from utils.checkpoint import checkpoint_name, remove_passed, save_checkpoint
 from utils.config import Config
-from utils.errors import TrainingError
+from utils.device import describe_machine
+from utils.errors import Interrupted, TrainingError
+from utils.finite import FiniteGuard
+from utils.signals import StopRequest
 
 
 class Monitor:
@@ -29,11 +33,14 @@ class Monitor:
         self.epochs_without = 0
 
     def update(self, numbers: dict[str, float]) -> bool:
-        """Take in an epoch's numbers; True where the watched one improved. A tie does not."""
+        """Take in an epoch's numbers; True where the watched one improved.
+
+        A tie does not improve, and what is not finite is never the best.
+        """
         if self.is_off:
             return False
         value = numbers[self.name]
-        if self.best is None or self._is_better(value, self.best):
+        if math.isfinite(value) and (self.best is None or self._is_better(value, self.best)):
             self.best, self.epochs_without = value, 0
             return True
         self.epochs_without += 1
@@ -63,59 +70,97 @@ class BaseTrainer:
         self.config, self.data, self.run = config, data, run
         self.settings = config.trainer
         self.monitor = Monitor(config.trainer.monitor)
-        self.epoch = 0  # epochs trained
+        self.guard = FiniteGuard(optimizer)
+        self.stop = StopRequest()
+        self.epoch = 0  # epochs trained to their end
         self.step = 0  # updates made
 
     def train(self) -> None:
         """Train the epochs that remain.
 
         Raises:
-            TrainingError: the loss is no longer a finite number; no checkpoint holds such weights.
+            TrainingError: a number is no longer finite; no checkpoint holds such weights.
+            Interrupted: a signal came; the checkpoint is written.
         """
-        for epoch in range(self.epoch + 1, self.settings.epochs + 1):
-            numbers = self.train_epoch(epoch)
-            if not math.isfinite(numbers["loss"]):
-                raise TrainingError(
-                    f"epoch {epoch}: the loss is {numbers['loss']}; the checkpoints of earlier "
-                    "epochs are unharmed. Try a lower optimizer.args.lr"
-                )
-            self.epoch = epoch
-            self._step_scheduler(numbers)
-            self._finish_epoch(numbers)
-            if 0 < self.settings.early_stop <= self.monitor.epochs_without:
-                self.run.log(
-                    f"stopped: no better {self.monitor.name} for "
-                    f"{self.monitor.epochs_without} epochs"
-                )
-                self.save_epoch()
-                break
+        with self.stop:
+            while not self.is_finished():
+                self._finish_epoch(self.train_epoch(self.epoch + 1))
+                self.stop_if_asked()
+
+    def is_finished(self) -> bool:
+        """Whether all epochs are trained, or so many did not improve that it ends early."""
+        is_early = 0 < self.settings.early_stop <= self.monitor.epochs_without
+        return is_early or self.epoch >= self.settings.epochs
+
+    def is_save_due(self) -> bool:
+        """Whether the end of this epoch is to be kept."""
+        return self.epoch % self.settings.save_period == 0 or self.is_finished()
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """Train one epoch -> its numbers by name: 'loss', 'val_loss', 'lr', ..."""
         raise NotImplementedError
 
+    def finish_step(self) -> None:
+        """Count an update; save where it is time to, stop where somebody asked to."""
+        self.step += 1
+        if self.settings.save_steps and self.step % self.settings.save_steps == 0:
+            self.save()
+        self.stop_if_asked()
+
+    def stop_if_asked(self) -> None:
+        """Where a signal came, save this very moment and stop."""
+        if self.stop.number is not None:
+            self.save()
+            name = signal.Signals(self.stop.number).name
+            raise Interrupted(
+                self.stop.number,
+                f"stopped by {name} after step {self.step}; go on with -r {self.run.folder}",
+            )
+
+    def within_epoch(self) -> dict[str, Any]:
+        """What an epoch that has begun has gathered: 'count' images, 'totals' by name."""
+        return {"count": 0, "totals": {}}
+
     def show_epoch(self) -> None:
         """Draw what the model makes of a few images."""
 
-    def _step_scheduler(self, numbers: dict[str, float]) -> None:
+    def _finish_epoch(self, numbers: dict[str, float]) -> None:
+        """Write the epoch down; checkpoints last, so that none is ahead of the numbers."""
+        self.epoch += 1
+        for name in ("loss", "val_loss"):
+            if not math.isfinite(numbers.get(name, 0.0)):
+                raise TrainingError(
+                    f"epoch {self.epoch}: {name} is {numbers[name]}; the checkpoints of earlier "
+                    "epochs are unharmed. Try a lower optimizer.args.lr"
+                )
         if isinstance(self.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
             self.scheduler.step(numbers[self.monitor.name])
         elif self.scheduler:
             self.scheduler.step()
-
-    def _finish_epoch(self, numbers: dict[str, float]) -> None:
-        """Write the epoch down; checkpoints last, so that none is ahead of the numbers."""
         self.run.record(self.epoch, {"step": self.step, **numbers})
         self.run.log(_epoch_line(self.epoch, self.settings.epochs, numbers))
         if self.monitor.update(numbers):
             save_checkpoint(self.checkpoint(), self.run.folder / "model_best.pth")
-        if self.epoch % self.settings.save_period == 0 or self.epoch == self.settings.epochs:
-            self.save_epoch()
+        if self.is_save_due():
+            self.save()
             self.show_epoch()
+        if self.is_finished() and self.epoch < self.settings.epochs:
+            self.run.log(
+                f"stopped: no better {self.monitor.name} for {self.monitor.epochs_without} epochs"
+            )
 
-    def save_epoch(self) -> None:
-        """Write the checkpoint of this epoch."""
-        save_checkpoint(self.checkpoint(), self.run.folder / f"checkpoint-epoch{self.epoch}.pth")
+    def save(self) -> None:
+        """Write a checkpoint of this very moment, be it the end of an epoch or within one."""
+        self.guard.read()
+        path = self.run.folder / self.checkpoint_name()
+        save_checkpoint(self.checkpoint(), path)
+        remove_passed(path)
+
+    def checkpoint_name(self) -> str:
+        """What a checkpoint of this very moment is called."""
+        if self.within_epoch()["count"]:
+            return checkpoint_name(self.epoch + 1, self.step)
+        return checkpoint_name(self.epoch)
 
     def checkpoint(self) -> dict[str, Any]:
         """All that moves, and what it was made with."""
@@ -124,21 +169,27 @@ class BaseTrainer:
             "config": self.config.as_json(),
             "epoch": self.epoch,
             "step": self.step,
+            "within_epoch": self.within_epoch(),
             "state_dict": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "lr_scheduler": self.scheduler.state_dict() if self.scheduler else None,
             "monitor_best": self.monitor.best,
             "early_stop_count": self.monitor.epochs_without,
             "data": self.data,
-            "versions": {"torch": str(torch.__version__), "numpy": np.__version__},
+            "versions": self.versions(),
+            "machine": self.machine(),
         }
 
+    def versions(self) -> dict[str, str]:
+        """The libraries that the numbers come from."""
+        return {"torch": str(torch.__version__), "numpy": np.__version__}
+
+    def machine(self) -> dict[str, str | int]:
+        """What computes: another machine may round the last digits differently."""
+        return describe_machine(self.guard.weights[0].device)
+
     def resume(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from a checkpoint as if there had been no interruption."""
-        self.model.load_state_dict(checkpoint["state_dict"])
-        self.optimizer.load_state_dict(checkpoint["optimizer"])
-        if self.scheduler:
-            self.scheduler.load_state_dict(checkpoint["lr_scheduler"])
+        """Take up the counters of a checkpoint."""
         self.epoch, self.step = checkpoint["epoch"], checkpoint["step"]
         self.monitor.best = checkpoint["monitor_best"]
         self.monitor.epochs_without = checkpoint["early_stop_count"]

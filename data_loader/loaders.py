@@ -66,12 +66,15 @@ class ImageLoader(BaseDataLoader):
             self._fetch = _Held(dataset.stored.to(device)).fetch
             self.source = f"held on {device}"
 
-    def batches(self, epoch: int = 0) -> Iterator[Batch]:
-        """Every image once, in the order of `epoch`."""
+    def batches(self, epoch: int = 0, seen: int = 0) -> Iterator[Batch]:
+        """Every image once, in the order of `epoch`, but for the first `seen` of them."""
         order = self.indices
         if self.shuffle:
             order = order[epoch_order(self.count, self.seed, epoch)]
-        pieces = order.split(self.batch_size)
+        starts = range(seen, self.count, self.batch_size)
+        pieces = [order[start : start + self.batch_size] for start in starts]
+        if not pieces:
+            return
         for places, stored in zip(pieces, self._fetch(pieces), strict=True):
             yield Batch(self.dataset.to_images(stored), places)
 

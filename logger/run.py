@@ -1,18 +1,21 @@
 """The folder of a run: its config, its log, its numbers."""
 
 import json
-import logging
-import sys
+import math
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from utils.config import Config
-from utils.errors import ConfigError
+from utils.errors import ConfigError, Interrupted, TrainingError, UserError
+from utils.lock import hold
+from utils.output import append, remove_partials, write_file
 
 
 class Run:
     """Writes what a run has to say into its folder and onto the console.
+
+    As a context it notes in info.log why a run ended before its end.
 
     Args:
         folder: an existing folder.
@@ -22,20 +25,22 @@ class Run:
     def __init__(self, folder: Path, board: Any = None) -> None:
         self.folder = folder
         self.board = board
-        self._log = logging.Logger("run")
-        self._log.addHandler(logging.StreamHandler(sys.stdout))
-        file = logging.FileHandler(folder / "info.log", encoding="utf-8")
-        file.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))
-        self._log.addHandler(file)
+
+    def keep_config(self, config: Config) -> None:
+        """Write the complete config."""
+        text = json.dumps(config.as_json(), indent=2, ensure_ascii=False)
+        write_file(self.folder / "config.json", f"{text}\n".encode())
 
     def log(self, message: str) -> None:
         """Say something on the console and in info.log."""
-        self._log.info(message)
+        print(message, flush=True)
+        self._note(message)
 
     def record(self, epoch: int, numbers: dict[str, float]) -> None:
         """Add an epoch's numbers to metrics.jsonl and to TensorBoard."""
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"epoch": epoch, **numbers}) + "\n")
+        # JSON has no NaN: what is no number is written as null.
+        plain = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+        append(self.folder / "metrics.jsonl", json.dumps({"epoch": epoch, **plain}) + "\n")
         if self.board:
             self.board.add_numbers(epoch, numbers)
 
@@ -44,36 +49,64 @@ class Run:
         path = self.folder / "metrics.jsonl"
         if not path.exists():
             return
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [
-            line for line in lines if line.endswith("\n") and json.loads(line)["epoch"] <= epoch
-        ]
-        partial = path.with_name("metrics.jsonl.partial")
-        partial.write_text("".join(kept), encoding="utf-8")
-        partial.replace(path)
+        before = path.read_bytes()
+        kept = [line for line in before.splitlines(keepends=True) if _is_until(epoch, line)]
+        if b"".join(kept) != before:
+            write_file(path, b"".join(kept))
 
     def close(self) -> None:
         """Finish what is still being written."""
         if self.board:
             self.board.close()
-        for handler in self._log.handlers:
-            handler.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        try:
+            if isinstance(error, TrainingError | UserError):
+                self._note(f"failed: {error}")
+            if isinstance(error, Interrupted):
+                self._note(str(error))
+            self.close()
+        except TrainingError:
+            if error is None:
+                raise  # else the disk is full once more: the first error says it
+
+    def _note(self, message: str) -> None:
+        append(self.folder / "info.log", f"{datetime.now():%Y-%m-%d %H:%M:%S}  {message}\n")
+
+
+def _is_until(epoch: int, line: bytes) -> bool:
+    """Whether a line of metrics.jsonl is whole and of an epoch up to `epoch`."""
+    try:
+        return line.endswith(b"\n") and json.loads(line)["epoch"] <= epoch
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def open_run(config: Config, folder: Path | None, checkpoint: dict[str, Any] | None) -> Run:
     """A new run with its folder, or the one in `folder`, to go on after `checkpoint`.
 
     Raises:
-        ConfigError: the folder cannot be made.
+        ConfigError: the folder cannot be made, or another process trains in it.
+        TrainingError: there is no room for the config.
     """
+    after = checkpoint["epoch"] if checkpoint else 0
+    is_new = folder is None
     folder = folder or create_folder(config.trainer.save_dir, config.name)
-    text = json.dumps(config.as_json(), indent=2, ensure_ascii=False)
-    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
-    if not config.trainer.tensorboard:
-        return Run(folder)
-    from logger.tensorboard import TensorBoard
+    hold(folder)
+    remove_partials(folder)
+    board = None
+    if config.trainer.tensorboard:
+        from logger.tensorboard import TensorBoard
 
-    return Run(folder, TensorBoard(folder, after=checkpoint["epoch"] if checkpoint else 0))
+        board = TensorBoard(folder, after=None if is_new else after)
+    run = Run(folder, board)
+    if not checkpoint:
+        run.keep_config(config)
+        run.cut_back(0)  # an old folder without a checkpoint: its run begins again
+    return run
 
 
 def create_folder(save_dir: str, name: str) -> Path:

@@ -1,27 +1,45 @@
 """What TensorBoard shows of a run."""
 
 import warnings
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from utils.output import writing
+
 
 class TensorBoard:
     """Writes numbers, pictures and the model's graph for `tensorboard --logdir saved/`.
+
+    There is no file before there is something to write.
 
     Args:
         folder: where the event files go.
         after: the epoch after which what older event files say is to be forgotten.
     """
 
-    def __init__(self, folder: Path, after: int = 0) -> None:
+    def __init__(self, folder: Path, after: int | None = None) -> None:
+        self._folder = folder
+        self._purge_step = None if after is None else after + 1
+        self._is_open = False
+
+    @cached_property
+    def _writer(self) -> Any:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=after + 1 if after else None)
+        self._is_open = True
+        with writing(self._folder):
+            return SummaryWriter(str(self._folder), purge_step=self._purge_step)
 
     def add_numbers(self, epoch: int, numbers: dict[str, float]) -> None:
         """One point of every curve: 'val_loss' becomes 'loss/validation'."""
+        with writing(self._folder):
+            self._add_numbers(epoch, numbers)
+
+    def _add_numbers(self, epoch: int, numbers: dict[str, float]) -> None:
         for name, value in numbers.items():
             if name in ("lr", "images_per_second", "seconds", "step"):
                 tag = name
@@ -33,11 +51,13 @@ class TensorBoard:
 
     def add_picture(self, epoch: int, name: str, rgb: torch.Tensor) -> None:
         """A picture, [H, W, 3] in [0, 1]."""
-        self._writer.add_image(name, rgb, epoch, dataformats="HWC")
+        with writing(self._folder):
+            self._writer.add_image(name, rgb, epoch, dataformats="HWC")
 
     def add_graph(self, model: nn.Module, images: torch.Tensor) -> None:
         """The model's graph, traced with `images`."""
-        with warnings.catch_warnings():  # TensorBoard still traces in a way torch will drop
+        with warnings.catch_warnings(), writing(self._folder):
+            # TensorBoard still traces in a way that torch will drop.
             warnings.simplefilter("ignore")
             self._writer.add_graph(model, images, use_strict_trace=False)
 
@@ -46,11 +66,14 @@ class TensorBoard:
     ) -> None:
         """Codes [n, D] for the projector, with their classes and pictures [n, h, w, 3]."""
         pictures = thumbnails.permute(0, 3, 1, 2)
-        self._writer.add_embedding(codes, names, pictures, epoch, "codes")
+        with writing(self._folder):
+            self._writer.add_embedding(codes, names, pictures, epoch, "codes")
 
     def close(self) -> None:
         """Write what is still in memory."""
-        self._writer.close()
+        if self._is_open:
+            with writing(self._folder):
+                self._writer.close()
 
 
 def write_hparams(folder: Path, settings: dict[str, str | int], numbers: dict[str, float]) -> None:

@@ -13,6 +13,7 @@ def test_a_run_leaves_its_config_its_numbers_and_its_checkpoints(small, written,
     run = only_run(tmp_path / "saved")
     assert {path.name for path in run.iterdir()} == {
         "config.json", "info.log", "metrics.jsonl", "checkpoint-epoch2.pth", "model_best.pth",
+        ".lock",
     }  # fmt: skip
     assert [line["epoch"] for line in numbers_of(run)] == [1, 2]
     assert json.loads((run / "config.json").read_text())["optimizer"]["args"]["amsgrad"] is False

@@ -1,5 +1,7 @@
 """What a model makes of images, and how good that is."""
 
+from collections.abc import Callable
+
 import torch
 
 from base.base_data_loader import BaseDataLoader, Batch
@@ -64,12 +66,15 @@ class Evaluator:
         }
 
     @torch.no_grad()
-    def score(self, loader: BaseDataLoader) -> dict[str, float]:
-        """The means over a loader's images."""
+    def score(
+        self, loader: BaseDataLoader, after_batch: Callable[[], None] = lambda: None
+    ) -> dict[str, float]:
+        """The means over a loader's images; `after_batch` may raise to end it early."""
         self.model.eval()
         sums = Sums()
         for batch in loader.batches():
             sums.add(self.measure(self.run(self.seen(batch)), batch.images))
+            after_batch()
         return sums.means()
 
     @torch.no_grad()

@@ -1,29 +1,38 @@
-"""Going on with a run that was interrupted, or making a finished one longer."""
+"""Opening a run that was interrupted or is finished: which checkpoint, and does it belong here."""
 
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from base.base_trainer import BaseTrainer
 from utils.check import Catalogue, check_config
-from utils.checkpoint import checkpoints_in, find_run, load_checkpoint, newest_checkpoint
+from utils.checkpoint import find_run, load_checkpoint, newest_checkpoint
 from utils.config import Config
 from utils.errors import CheckpointError, ConfigError
+from utils.jsonfile import read_json
+from utils.lock import hold
+from utils.output import check_writable
 from utils.overrides import apply_overrides, key_of
 from utils.problems import shown
 
 LEARNING_RATE = "optimizer.args.lr"
-# What may change between a run's beginning and its end.
+# What may change between a run's beginning and its end. The files of the data may move: their
+# fingerprint is compared.
 CHANGEABLE = (
     "trainer.epochs",
     "trainer.save_period",
+    "trainer.save_steps",
     "trainer.early_stop",
     "trainer.tensorboard",
-    "data_loader.args.num_workers",
     "data_loader.args.memory",
+    "data_loader.args.num_workers",
+    "dataset.args.data",
+    "dataset.args.label",
+    "dataset.args.root",
     LEARNING_RATE,
 )
+# What config.json may say otherwise than a checkpoint: what an earlier resumption changed, and
+# what does not touch the training.
+TOLERATED = (*CHANGEABLE, "dataset.args.", "generation.", "trainer.save_dir", "description")
 # Why all else may not, by how the key begins.
 REASONS = {
     "name": "the run keeps its folder",
@@ -56,27 +65,29 @@ TESTABLE = (
 
 def reopen(
     path: Path, overrides: list[str], catalogue: Catalogue
-) -> tuple[Config, dict[str, Any], Path]:
-    """The config and the checkpoint of a run, and its folder.
+) -> tuple[Config, dict[str, Any] | None, Path]:
+    """The config and the checkpoint of a run, and its folder, which is then held.
 
     Args:
         path: a run folder, for its newest checkpoint that verifies; or one checkpoint.
         overrides: KEY=VALUE of the command line; only `CHANGEABLE` keys may change.
 
+    Returns:
+        No checkpoint where the run was stopped before its first: it begins again.
+
     Raises:
-        CheckpointError, ConfigError: nothing to go on from, or an override that cannot be.
+        CheckpointError, ConfigError: nothing to go on from, an override that cannot be, or
+            another process that trains in the folder.
     """
-    if path.is_dir():
-        path, checkpoint, skipped = newest_checkpoint(find_run(path))
-        for reason in skipped:
-            print(f"skipped: {reason}")
-    else:
-        checkpoint = load_checkpoint(path)
-    content = apply_overrides(checkpoint["config"], overrides)
+    folder = path.parent if path.is_file() else _run_folder(path)
+    check_writable(folder)
+    hold(folder)
+    checkpoint = _pick_checkpoint(path, folder)
+    content = apply_overrides(_run_config(folder, checkpoint, catalogue), overrides)
     config = check_config(content, catalogue, path, overrides)
     for override in overrides:
-        _check_changeable(override, config, checkpoint["epoch"])
-    return config, checkpoint, path.parent
+        _check_changeable(override, config, checkpoint["epoch"] if checkpoint else 0)
+    return config, checkpoint, folder
 
 
 def _check_changeable(override: str, config: Config, trained: int) -> None:
@@ -116,6 +127,62 @@ def _value_of(content: dict[str, Any], key: str) -> Any:
     return content
 
 
+def _run_folder(path: Path) -> Path:
+    return path if (path / "config.json").is_file() else find_run(path)
+
+
+def _pick_checkpoint(path: Path, folder: Path) -> dict[str, Any] | None:
+    if path.is_file():
+        return load_checkpoint(path)
+    if not any(folder.glob("*.pth")):
+        print(f"{folder}: no checkpoint yet, so it begins again")
+        return None
+    _, checkpoint, skipped = newest_checkpoint(folder)
+    for reason in skipped:
+        print(f"skipped: {reason}")
+    return checkpoint
+
+
+def _run_config(
+    folder: Path, checkpoint: dict[str, Any] | None, catalogue: Catalogue
+) -> dict[str, Any]:
+    """The config of a run folder, compared key by key with the checkpoint's.
+
+    Raises:
+        CheckpointError: they differ in what cannot change.
+    """
+    path = folder / "config.json"
+    if not path.exists() and checkpoint:
+        return checkpoint["config"]
+    ours = check_config(read_json(path), catalogue, str(path)).as_json()
+    if not checkpoint:
+        return ours
+    theirs = check_config(checkpoint["config"], catalogue, "the checkpoint's config").as_json()
+    ours_flat, theirs_flat = _flat(ours), _flat(theirs)
+    differing = [
+        f"{key} is {shown(ours_flat.get(key))} and {shown(theirs_flat.get(key))}"
+        for key in sorted(ours_flat.keys() | theirs_flat.keys())
+        if ours_flat.get(key) != theirs_flat.get(key) and not key.startswith(TOLERATED)
+    ]
+    if differing:
+        raise CheckpointError(
+            f"{path} and the checkpoint differ: {'; '.join(differing)}; put the first back to "
+            "the second, or begin a new run with -c"
+        )
+    return ours
+
+
+def _flat(content: Any, at: str = "") -> dict[str, Any]:
+    """Nested JSON as dotted path -> value."""
+    if not isinstance(content, dict | list) or not content:
+        return {at: content}
+    pairs = content.items() if isinstance(content, dict) else enumerate(content)
+    flat: dict[str, Any] = {}
+    for key, value in pairs:
+        flat |= _flat(value, f"{at}.{key}" if at else str(key))
+    return flat
+
+
 def open_trained(
     path: Path, overrides: list[str], catalogue: Catalogue
 ) -> tuple[Config, dict[str, Any], Path]:
@@ -153,32 +220,3 @@ def check_data(checkpoint: dict[str, Any], data: dict[str, Any]) -> None:
             f"the data set has changed: {data} now, {checkpoint['data']} when the run began; "
             "restore the files or begin a new run with -c"
         )
-
-
-def restore(trainer: BaseTrainer, checkpoint: dict[str, Any], overrides: list[str]) -> None:
-    """Put a trainer where the checkpoint was; what lies after it in the folder is set aside."""
-    trainer.resume(checkpoint)
-    log_changes(trainer, checkpoint)
-    if LEARNING_RATE in map(key_of, overrides):
-        _set_learning_rate(trainer, trainer.config.optimizer.args["lr"])
-    folder = trainer.run.folder
-    trainer.run.cut_back(trainer.epoch)
-    for later in checkpoints_in(folder):
-        if _epoch_of(later) > trainer.epoch:
-            later.replace(later.with_name(f"{later.name}.superseded"))
-            trainer.run.log(f"{later.name} is now {later.name}.superseded")
-
-
-def _epoch_of(path: Path) -> int:
-    return int(path.stem.removeprefix("checkpoint-epoch"))
-
-
-def _set_learning_rate(trainer: BaseTrainer, rate: float) -> None:
-    """Let training go on from `rate`: the scheduler counts on from there."""
-    groups = trainer.optimizer.param_groups
-    trainer.run.log(f"the learning rate is {rate:g} from here, it was {groups[0]['lr']:g}")
-    for group in groups:
-        group["lr"] = rate
-        group["initial_lr"] = rate
-    if isinstance(trainer.scheduler, torch.optim.lr_scheduler.LRScheduler):
-        trainer.scheduler.base_lrs = [rate] * len(groups)

@@ -1,12 +1,13 @@
 """One epoch of batches. It knows no file."""
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from base.base_data_loader import BaseDataLoader
+from base.base_data_loader import BaseDataLoader, Batch
 from base.base_trainer import BaseTrainer
 from logger.report import model_report
 from logger.run import Run
@@ -14,6 +15,7 @@ from logger.tiles import tile
 from trainer.evaluate import Evaluator
 from trainer.sums import Sums
 from utils.config import Config
+from utils.errors import CheckpointError
 from utils.seed import seed_step
 
 PREVIEWED = 8  # images shown in TensorBoard
@@ -45,6 +47,7 @@ class Trainer(BaseTrainer):
     ) -> None:
         super().__init__(evaluator.model, optimizer, scheduler, config, data, run)
         self.evaluator, self.loader, self.validation = evaluator, loader, validation
+        self.sums = Sums()  # over the images of this epoch so far
 
     def announce(self) -> None:
         """Say what is about to be trained, on what, and where."""
@@ -61,45 +64,82 @@ class Trainer(BaseTrainer):
             f"images {self.loader.source}"
         )
         self.run.log(f"run {self.run.folder}")
-        if self.epoch >= settings.epochs:
+        if self.is_finished():
             self.run.log(f"nothing to do: {self.epoch} of {settings.epochs} epochs are trained")
-        elif self.epoch:
-            self.run.log(f"goes on after epoch {self.epoch}")
+        elif self.step:
+            self.run.log(f"goes on after epoch {self.epoch}, step {self.step}")
         elif self.run.board:
+            model.eval()  # or else the tracing would count in batch norms
             self.run.board.add_graph(model, next(self.loader.batches()).images[:1])
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """Train on every image once, then look at the images held out."""
         numbers = {"lr": float(self.optimizer.param_groups[0]["lr"])}
         self.evaluator.loss.begin_epoch(epoch)
-        started = time.perf_counter()
-        numbers |= self._train_batches(epoch)
-        numbers["images_per_second"] = self.loader.count / (time.perf_counter() - started)
+        started, seen = time.perf_counter(), self.sums.count
+        self._train_batches(epoch)
+        numbers |= self.sums.means()
+        trained = self.sums.count - seen
+        numbers["images_per_second"] = trained / (time.perf_counter() - started)
         if self.validation:
-            scores = self.evaluator.score(self.validation)
+            scores = self.evaluator.score(self.validation, after_batch=self.stop_if_asked)
             numbers |= {f"val_{name}": score for name, score in scores.items()}
         numbers["seconds"] = time.perf_counter() - started
+        self.sums = Sums()
         return numbers
 
-    def _train_batches(self, epoch: int) -> dict[str, float]:
+    def _train_batches(self, epoch: int) -> None:
+        """Train on the images of the epoch that remain; in a new epoch, on all."""
         self.model.train()
-        sums = Sums()
-        batches = self.loader.batches(epoch)
-        for batch in tqdm(batches, f"epoch {epoch}", len(self.loader), leave=False, disable=None):
+        for batch in self._remaining_batches(epoch):
             seed_step(self.config.seed, epoch, self.step)
-            seen = self.evaluator.corrupter.in_step(batch.images, epoch, self.step)
-            sums.add(self._train_batch(seen, batch.images))
-            self.step += 1
-        return sums.means()
+            self.sums.add(self._train_batch(epoch, batch))
+            self.finish_step()
+        self.guard.read()
 
-    def _train_batch(self, seen: torch.Tensor, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """One update that makes more of `seen` like `images` -> terms and metrics of each."""
-        numbers = self.evaluator.measure(self.evaluator.run(seen), images)
+    def _remaining_batches(self, epoch: int) -> Iterable[Batch]:
+        """The batches of the epoch that are not trained yet, under a progress bar."""
+        seen = self.sums.count
+        return tqdm(
+            self.loader.batches(epoch, seen),
+            f"epoch {epoch}",
+            total=len(self.loader),
+            initial=seen // self.loader.batch_size,
+            leave=False,
+            disable=None,  # where nobody watches
+        )
+
+    def _train_batch(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
+        """One update -> the terms and metrics of each image."""
+        seen = self.evaluator.corrupter.in_step(batch.images, epoch, self.step)
+        numbers = self.evaluator.measure(self.evaluator.run(seen), batch.images)
         self.optimizer.zero_grad()
         # Every image moves the weights by as much, those of a smaller last batch too.
         (numbers["loss"].sum() / self.loader.batch_size).backward()
+        self.guard.check(epoch, self.step, batch.indices, numbers)
         self.optimizer.step()
         return numbers
+
+    def within_epoch(self) -> dict[str, Any]:
+        """The sums over the images of this epoch so far."""
+        return self.sums.state()
+
+    def resume(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the counters of a checkpoint, and the epoch where it was left.
+
+        Raises:
+            CheckpointError: it was left where no batch of this loader ends.
+        """
+        count = checkpoint["within_epoch"]["count"]
+        if count > self.loader.count or (
+            count % self.loader.batch_size and count != self.loader.count
+        ):
+            raise CheckpointError(
+                f"within_epoch: {count} images are trained, but epochs have {self.loader.count} "
+                f"in batches of {self.loader.batch_size}"
+            )
+        super().resume(checkpoint)
+        self.sums = Sums(checkpoint["within_epoch"])
 
     def show_epoch(self) -> None:
         """Show a few images above what was seen of them and their reconstructions."""

@@ -5,23 +5,25 @@ opens on any device.
 """
 
 import io
-import os
+import math
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from utils.errors import CheckpointError
+from utils.archive import verify_archive
+from utils.errors import CheckpointError, TrainingError
+from utils.finite import largest
+from utils.output import write_file
 
 FORMAT = 1
 CONTENT = {
-    "format": int,
     "arch": str,
     "config": dict,
     "epoch": int,
     "step": int,
+    "within_epoch": dict,
     "state_dict": dict,
     "optimizer": dict,
     "lr_scheduler": dict | None,
@@ -29,39 +31,28 @@ CONTENT = {
     "early_stop_count": int,
     "data": dict,
     "versions": dict,
+    "machine": dict,
 }
+COUNTS = ("epoch", "step", "early_stop_count")
+PLAIN = (str, int, float, bool, type(None))
 
 
 def save_checkpoint(content: dict[str, Any], path: Path) -> None:
     """Write `content` to `path`; a crash at any instant leaves the old file or the new one.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; `path` is as it was.
+        TrainingError: a weight is not finite, or the file cannot be written; `path` is as it was.
     """
+    if name := _first_not_finite(content["state_dict"]):
+        raise TrainingError(
+            f"'{name}' is no longer finite after step {content['step']}; {path.name} is not "
+            "written and the checkpoints before it are unharmed. Try a lower optimizer.args.lr"
+        )
     buffer = io.BytesIO()  # in memory first, so that a full disk is a plain OSError
-    torch.save({"format": FORMAT, **content}, buffer)
-    partial = path.with_name(f"{path.name}.partial")  # a rename is atomic within one folder
-    try:
-        with partial.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync_folder(path.parent)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable, where the system has a way to."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    # A plain dict: the notes that torch hangs onto its own are not needed to load it.
+    plain = {"format": FORMAT, **content, "state_dict": dict(content["state_dict"])}
+    torch.save(plain, buffer)
+    write_file(path, buffer.getbuffer())
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -73,47 +64,105 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
     try:
-        _verify_archive(path)
+        verify_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
+        _check_values(content, path)
+        _check_content(content, path)
     except CheckpointError:
         raise
     except Exception as error:  # a damaged file makes torch raise nearly anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: damaged or no checkpoint: {reason}") from None
-    _check_content(content, path)
     return content
 
 
-def _verify_archive(path: Path) -> None:
-    """Compare every byte with its checksum: torch itself ignores them."""
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            if entry.compress_type != zipfile.ZIP_STORED:  # a few bytes could become gigabytes
-                raise CheckpointError(f"{path}: holds compressed data; this is no checkpoint")
-        damaged = archive.testzip()
-    if damaged is not None:
-        raise CheckpointError(f"{path}: damaged: the checksum of '{damaged}' does not match")
+def _check_values(content: Any, path: Path) -> None:
+    """Check that all is plain values and dense tensors, no larger than the file they are in."""
+    size = path.stat().st_size
+    values, letters, numbers = 0, 0, 0  # one value may be referred to from many places
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        values += 1
+        if type(value) is dict:
+            waiting += value.keys()
+            waiting += value.values()
+        elif type(value) in (list, tuple):
+            waiting += value
+        elif type(value) is torch.Tensor:
+            numbers += value.numel() * value.element_size()
+            if value.layout != torch.strided or value.device.type != "cpu":
+                raise CheckpointError(f"{path}: holds a tensor of another kind than dense")
+        elif type(value) is str:
+            letters += len(value)
+        elif type(value) not in PLAIN:
+            raise CheckpointError(f"{path}: holds a {type(value).__name__}; no checkpoint does")
+        if numbers > 2 * size or max(values, letters) > 4 * size:
+            raise CheckpointError(f"{path}: damaged: holds more than fits into it")
 
 
 def _check_content(content: Any, path: Path) -> None:
+    """Check what a checkpoint has to hold."""
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}; this is no checkpoint")
+    if content.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: format {content.get('format')}; this version reads {FORMAT}"
+        )
     for key, kind in CONTENT.items():
         if key not in content:
             raise CheckpointError(f"{path}: has no '{key}'; this program did not write it")
-        if not isinstance(content[key], kind):
+        if not isinstance(content[key], kind) or isinstance(content[key], bool):
             raise CheckpointError(f"{path}: '{key}' is a {type(content[key]).__name__}")
-    if content["format"] != FORMAT:
-        raise CheckpointError(f"{path}: format {content['format']}; this version reads {FORMAT}")
+    for key in COUNTS:
+        if content[key] < 0:
+            raise CheckpointError(f"{path}: '{key}' is {content[key]}; it counts from 0")
+    _check_within(content["within_epoch"], path)
+    if name := _first_not_finite(content["state_dict"]):
+        raise CheckpointError(f"{path}: '{name}' in its weights is no finite tensor")
+
+
+def _check_within(state: dict, path: Path) -> None:
+    count, totals = state.get("count"), state.get("totals")
+    is_right = type(count) is int and count >= 0 and isinstance(totals, dict)
+    is_right = is_right and ("loss" in totals) == (count > 0)
+    if not is_right or not all(type(total) is float for total in totals.values()):
+        raise CheckpointError(f"{path}: 'within_epoch' must hold a count and totals")
+
+
+def _first_not_finite(state: dict[str, Any]) -> str | None:
+    """The first entry that is no finite tensor, or None."""
+    if not all(isinstance(value, torch.Tensor) for value in state.values()):
+        return next(name for name, value in state.items() if not isinstance(value, torch.Tensor))
+    floats = {name: value for name, value in state.items() if value.is_floating_point()}
+    if math.isfinite(largest(value for value in floats.values() if value.numel())):
+        return None
+    return next(name for name, value in floats.items() if not value.isfinite().all())
+
+
+def checkpoint_name(epoch: int, step: int | None = None) -> str:
+    """The file name for the end of an epoch, or for a step within it."""
+    within = "" if step is None else f"-step{step}"
+    return f"checkpoint-epoch{epoch}{within}.pth"
+
+
+def place_of(path: Path) -> tuple[int, float] | None:
+    """Epoch and step of a checkpoint file's name, the end of an epoch as step infinity."""
+    match = re.fullmatch(r"checkpoint-epoch(\d+)(?:-step(\d+))?\.pth", path.name)
+    return match and (int(match[1]), int(match[2]) if match[2] else math.inf)
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
-    """The checkpoints of a run's epochs, the newest first."""
-    numbered = []
-    for path in folder.glob("checkpoint-epoch*.pth"):
-        if match := re.fullmatch(r"checkpoint-epoch(\d+)\.pth", path.name):
-            numbered.append((int(match[1]), path))
-    return [path for _, path in sorted(numbered, reverse=True)]
+    """The numbered checkpoints of a run, the newest first: epoch 10 comes after 9."""
+    numbered = [path for path in folder.glob("checkpoint-epoch*.pth") if place_of(path)]
+    return sorted(numbered, key=place_of, reverse=True)
+
+
+def remove_passed(newest: Path) -> None:
+    """Remove checkpoints within an epoch that `newest` makes needless."""
+    for path in checkpoints_in(newest.parent):
+        if place_of(path)[1] != math.inf and place_of(path) < place_of(newest):
+            path.unlink(missing_ok=True)
 
 
 def find_run(path: Path) -> Path:
@@ -131,11 +180,14 @@ def find_run(path: Path) -> Path:
 def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
     """The newest checkpoint of a run that verifies, and what was wrong with newer ones.
 
+    The best model comes last: it may be older than what was skipped, but it is whole.
+
     Raises:
         CheckpointError: none verifies.
     """
     skipped = []
-    for path in checkpoints_in(run):
+    best = run / "model_best.pth"
+    for path in [*checkpoints_in(run), *([best] if best.exists() else [])]:
         try:
             return path, load_checkpoint(path), skipped
         except CheckpointError as error:

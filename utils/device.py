@@ -68,6 +68,21 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
+def describe_machine(device: torch.device) -> dict[str, str | int]:
+    """What the last digits of a result depend on: device, instructions, threads, processes."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f"{device.type} {torch.backends.cpu.get_cpu_capability()}"
+    distributed = torch.distributed
+    is_joint = distributed.is_available() and distributed.is_initialized()
+    return {
+        "device": name,
+        "threads": torch.get_num_threads(),
+        "processes": distributed.get_world_size() if is_joint else 1,
+    }
+
+
 def free_memory(device: torch.device) -> int:
     """Bytes that are free on the device and, whatever the device, in the machine's memory."""
     free = _free_in_machine()

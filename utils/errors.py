@@ -1,5 +1,6 @@
 """The errors a user can cause, and how a command ends on one."""
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -24,15 +25,28 @@ class TrainingError(Exception):
     """A run that began and cannot go on. Exit code 1."""
 
 
+class Interrupted(Exception):
+    """A run that a signal stopped, after its checkpoint was written. Exit code 128 + number."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
+
+
 def run_command(main: Callable[[], None]) -> None:
     """Run `main` as a whole program: 0 on success, 2 on a user's error, 1 on a failed run."""
     try:
         main()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except TrainingError as error:
-        print(f"failed: {error}", file=sys.stderr)
-        sys.exit(1)
+        _end(2, f"error: {error}")
+    except (TrainingError, OSError) as error:
+        _end(1, f"failed: {error}")
+    except Interrupted as stop:
+        _end(128 + stop.number, str(stop))
     except KeyboardInterrupt:
-        sys.exit(130)
+        _end(128 + signal.SIGINT, "stopped before training began")
+
+
+def _end(code: int, message: str) -> None:
+    print(message, file=sys.stderr)
+    sys.exit(code)

@@ -1,12 +1,103 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and one clear line where they cannot."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from utils.errors import ConfigError
+from utils.errors import ConfigError, TrainingError
+
+
+@contextmanager
+def writing(path: Path, needed: int | None = None) -> Iterator[None]:
+    """Explain an OSError of the block: which path, how many bytes it needs, how many are free.
+
+    Raises:
+        TrainingError: the disk is full, or the folder is gone or cannot be written any more.
+    """
+    try:
+        yield
+    except OSError as error:
+        size = "" if needed is None else f"; it needs {needed:,} bytes"
+        raise TrainingError(
+            f"{path}: cannot be written: {error.strerror or error}{size}{_free_space(path)}; "
+            "what was written before is unharmed: make room and go on with -r"
+        ) from None
+
+
+def _free_space(path: Path) -> str:
+    with suppress(OSError):
+        return f", {shutil.disk_usage(path.parent).free:,} are free"
+    return ""
+
+
+def write_file(path: Path, content: bytes | memoryview) -> None:
+    """Put `content` at `path`; a crash at any instant leaves the old file or the new one.
+
+    Raises:
+        TrainingError: it cannot be written; `path` is as it was.
+    """
+    partial = path.with_name(f"{path.name}.partial")  # a rename is atomic within one folder
+    with writing(path, len(content)):
+        try:
+            with open(partial, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+            _sync_folder(path.parent)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink()
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, where the system has a way to."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def append(path: Path, text: str) -> None:
+    """Add `text` to the end of a file.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
+    content = text.encode()
+    with writing(path, len(content)), open(path, "ab") as file:
+        file.write(content)
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what a killed process was writing. The caller must hold the folder."""
+    for partial in folder.glob("*.partial"):
+        partial.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Check that files can be made in `folder`, or where it would be made; creates nothing.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    try:
+        places = (folder.absolute(), *folder.absolute().parents)
+        with tempfile.TemporaryFile(dir=next(place for place in places if place.exists())) as file:
+            file.write(b"probe")
+            file.flush()
+    except OSError as error:
+        raise ConfigError(
+            f"{folder}: cannot write there: {error.strerror}; choose another folder "
+            "(trainer.save_dir) or allow writing"
+        ) from None
 
 
 @contextmanager
@@ -15,15 +106,18 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
     Raises:
         ConfigError: the folder cannot be made.
+        TrainingError: a file cannot be written; `target` holds what it held before.
     """
+    check_writable(target)
     try:
         target.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target))
     except OSError as error:
         raise ConfigError(f"{target}: cannot write there: {error.strerror}") from None
     try:
-        yield partial
-        for file in partial.iterdir():
-            file.replace(target / file.name)
+        with writing(target):
+            yield partial
+            for file in partial.iterdir():
+                file.replace(target / file.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

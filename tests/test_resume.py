@@ -1,0 +1,216 @@
+"""Going on from any checkpoint of a run ends where the run ended."""
+
+import json
+import shutil
+
+import pytest
+
+from tests import processes
+from tests.killing import (
+    content_of,
+    digest,
+    end_state,
+    lines_of,
+    resume,
+    run_folder,
+    uninterrupted,
+    write_config,
+)
+from utils.checkpoint import checkpoint_name, checkpoints_in, place_of, save_checkpoint
+
+STEPS = range(1, 25)
+
+
+def keep_every_checkpoint():
+    """Have this process keep the checkpoints within epochs that it would remove."""
+    import base.base_trainer
+
+    base.base_trainer.remove_passed = lambda newest: None
+
+
+@pytest.fixture(scope="module")
+def all_steps(tmp_path_factory):
+    """A run of 24 steps that kept a checkpoint of every step."""
+    folder = tmp_path_factory.mktemp("all")
+    changes = {
+        "data_loader": {"type": "ImageLoader", "args": {"batch_size": 6, "validation_split": 5}}
+    }
+    config = write_config(folder, changes, epochs=4, save_steps=1)
+    code, said = processes.run(
+        "-c", config, output=folder / "out", before=keep_every_checkpoint
+    )  # fmt: skip
+    assert code == 0, said
+    return run_folder(folder)
+
+
+def test_each_step_left_a_checkpoint(all_steps):
+    steps = [content_of(path)["step"] for path in reversed(checkpoints_in(all_steps))]
+    assert sorted(set(steps)) == list(STEPS)
+    assert steps == sorted(steps)  # epoch and step sort as numbers
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_resume_from_every_step_is_bit_exact(all_steps, tmp_path, step):
+    run = tmp_path / "run"
+    shutil.copytree(all_steps, run)
+    (start,) = [p for p in run.glob("*-step*.pth") if content_of(p)["step"] == step]
+    code, said = processes.run("-r", start, output=tmp_path / "out")
+    assert code == 0, said
+    last = checkpoint_name(4)
+    assert digest(content_of(run / last)) == digest(content_of(all_steps / last))
+    assert lines_of(run) == lines_of(all_steps)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return uninterrupted(tmp_path_factory.mktemp("finished"), save_steps=0)
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """A finished run of five epochs, a checkpoint each, to do anything to."""
+    copy = tmp_path / "run"
+    shutil.copytree(finished, copy)
+    return copy
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3, 4])
+def test_resume_from_every_epoch_is_bit_exact(finished, run, epoch):
+    code, said = processes.run("-r", run / checkpoint_name(epoch), output=run.parent / "out")
+    assert code == 0, said
+    assert end_state(run) == end_state(finished)
+    assert f"checkpoint-epoch{epoch + 1}.pth is now" in said
+
+
+def test_resuming_a_finished_run_does_nothing_and_says_so(run):
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.name != "info.log"}
+    assert "nothing to do: 5 of 5 epochs are trained" in resume(run)
+    after = {path.name: path.read_bytes() for path in run.iterdir() if path.name != "info.log"}
+    before.pop(".lock"), after.pop(".lock")
+    assert after == before
+
+
+def test_resuming_a_run_that_stopped_early_does_nothing(tmp_path):
+    changes = {"optimizer": {"type": "SGD", "args": {"lr": 1e-30}}}
+    run = uninterrupted(tmp_path, changes, monitor="min loss", early_stop=1, epochs=50)
+    lines = lines_of(run)
+    assert len(lines) < 50
+    assert "nothing to do" in resume(run)
+    assert lines_of(run) == lines
+
+
+def test_a_resumed_run_can_be_made_longer(run, tmp_path):
+    assert "epoch 7/7" in resume(run, "-s", "trainer.epochs=7")
+    assert [line["epoch"] for line in lines_of(run)] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_the_newest_checkpoint_that_verifies_is_taken_and_the_skipped_are_named(finished, run):
+    (run / checkpoint_name(5)).write_bytes(b"")
+    damaged = bytearray((run / checkpoint_name(4)).read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (run / checkpoint_name(4)).write_bytes(damaged)
+    said = resume(run)
+    assert "skipped" in said
+    assert "checkpoint-epoch5.pth" in said
+    assert "goes on after epoch 3, step 15" in said
+    assert end_state(run) == end_state(finished)
+
+
+def test_one_file_that_does_not_verify_is_an_error(run):
+    (run / checkpoint_name(5)).write_bytes(b"PK")
+    code, said = processes.run("-r", run / checkpoint_name(5), output=run.parent / "out")
+    assert (code, said.count("\n")) == (2, 1)
+    assert "checkpoint-epoch5.pth: damaged" in said
+
+
+def test_epoch_10_comes_after_9(tmp_path):
+    for name in ("epoch9", "epoch10", "epoch10-step95", "epoch9-step89", "epoch11-step101"):
+        (tmp_path / f"checkpoint-{name}.pth").touch()
+    names = [path.stem.removeprefix("checkpoint-") for path in checkpoints_in(tmp_path)]
+    assert names == ["epoch11-step101", "epoch10", "epoch10-step95", "epoch9", "epoch9-step89"]
+    assert place_of(tmp_path / "checkpoint-best.pth") is None
+
+
+def test_a_run_stopped_before_its_first_checkpoint_begins_again(finished, run):
+    for path in run.glob("*.pth"):
+        path.unlink()
+    assert "no checkpoint yet" in resume(run)
+    assert end_state(run) == end_state(finished)
+
+
+def test_a_checkpoint_within_an_epoch_that_is_over_is_removed(run):
+    content = content_of(run / checkpoint_name(5))
+    save_checkpoint(content, run / checkpoint_name(5, 24))
+    assert "nothing to do" in resume(run)
+    assert not (run / checkpoint_name(5, 24)).exists()
+
+
+def test_what_a_killed_process_was_writing_is_removed(run):
+    (run / "model_best.pth.partial").write_bytes(b"half")
+    resume(run)
+    assert not list(run.glob("*.partial"))
+
+
+def test_half_a_line_of_numbers_is_cut(finished, run):
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 6, "lo')
+    resume(run)
+    assert lines_of(run) == lines_of(finished)
+
+
+def test_no_epoch_is_twice_in_tensorboard(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = uninterrupted(tmp_path, tensorboard=True)
+    code, said = processes.run("-r", run / checkpoint_name(2), output=tmp_path / "out")
+    assert code == 0, said
+    events = EventAccumulator(str(run)).Reload()
+    assert [event.step for event in events.Scalars("loss/train")] == [1, 2, 3, 4, 5]
+    assert len(list(run.glob("events*"))) == 2
+
+
+def test_another_order_of_the_images_is_refused(finished, run):
+    content = content_of(run / checkpoint_name(5))
+    content["data"]["crc32"] ^= 1
+    save_checkpoint(content, run / checkpoint_name(5))
+    code, said = processes.run("-r", run, output=run.parent / "out")
+    assert (code, said.count("\n")) == (2, 1)
+    assert "the data set has changed" in said
+
+
+def test_the_number_of_threads_and_the_version_are_reported(run):
+    content = content_of(run / checkpoint_name(5))
+    content["machine"]["threads"] = 77
+    content["versions"]["torch"] = "2.10.0"
+    save_checkpoint(content, run / checkpoint_name(5))
+    said = resume(run)
+    assert "note: threads is 1 now and was 77" in said
+    assert "note: torch is" in said
+    assert "was 77" in (run / "info.log").read_text()
+
+
+def test_an_edited_config_of_a_run_is_compared_key_by_key(run):
+    config = json.loads((run / "config.json").read_text())
+    config["optimizer"]["type"] = "SGD"
+    config["optimizer"]["args"] = {"lr": 0.01}
+    config["trainer"]["monitor"] = "min loss"
+    config["trainer"]["epochs"] = 6  # this one may change
+    (run / "config.json").write_text(json.dumps(config))
+    code, said = processes.run("-r", run, output=run.parent / "out")
+    assert (code, said.count("\n")) == (2, 1)
+    assert 'optimizer.type is "SGD" and "Adam"' in said
+    assert 'trainer.monitor is "min loss" and "min val_loss"' in said
+    assert "epochs" not in said
+
+
+def test_a_changed_learning_rate_lasts_through_a_second_interruption(run):
+    resume(run, "-s", "trainer.epochs=6", "optimizer.args.lr=0.005")
+    resume(run, "-s", "trainer.epochs=7")
+    assert lines_of(run)[5]["lr"] == pytest.approx(0.005)
+
+
+def test_a_best_model_from_after_the_checkpoint_is_set_aside(run):
+    assert content_of(run / "model_best.pth")["epoch"] > 1
+    code, said = processes.run("-r", run / checkpoint_name(1), output=run.parent / "out")
+    assert code == 0, said
+    assert "model_best.pth is now model_best.pth.superseded" in said

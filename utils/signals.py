@@ -1,0 +1,43 @@
+"""SIGTERM and Ctrl-C as a request that training answers between two steps."""
+
+import os
+import signal
+from types import FrameType
+
+
+class StopRequest:
+    """Within its `with` block, remembers a signal instead of dying of it.
+
+    Nothing is saved in a handler: it may run in the middle of anything. A Ctrl-C after another
+    signal ends the process at once; what is on disk is whole all the same.
+
+    Attributes:
+        number: the first signal that came, or None.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    def __enter__(self) -> "StopRequest":
+        self._owner = os.getpid()
+        self._before = {
+            number: signal.signal(number, self._take) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._owner:
+            # A forked data worker: a Ctrl-C at the terminal reaches it too, yet it has to serve
+            # the steps that remain; the parent ends it.
+            if number == signal.SIGTERM:
+                os._exit(128 + number)
+            return
+        if self.number is not None and number == signal.SIGINT:
+            os._exit(128 + number)
+        if self.number is None:
+            self.number = number
+            os.write(2, b"saving after this step; Ctrl-C once more stops at once\n")
