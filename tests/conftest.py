@@ -8,12 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import command
+
+__all__ = ["command"]
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("AUTOENCODER_DATA", ROOT.parent / "shared" / "data"))
 
 
-def command(script, *args, cwd=ROOT, **options):
-    """Run train.py or test.py as a user would; returns the finished process."""
+def fresh_command(script, *args, cwd=ROOT, **options):
+    """Run train.py or test.py in a fresh Python; returns the finished process.
+
+    It takes seconds to import torch; `command` does not.
+    """
     return subprocess.run(
         [sys.executable, str(ROOT / script), *map(str, args)],
         cwd=cwd, capture_output=True, text=True, timeout=300, check=False, **options,

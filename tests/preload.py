@@ -1,7 +1,10 @@
 """What the server of tests/processes.py imports before it forks: nothing that starts threads."""
 
+import matplotlib.backends.backend_agg
+import matplotlib.figure
 import torch
 import torch._dynamo  # the first optimizer of a process imports it
+import torchmetrics.functional.image
 
 import logger.run
 import trainer.report
@@ -17,4 +20,4 @@ for classes in catalogue().parts.values():
     for cls in classes.values():
         arguments_model(cls)
 
-__all__ = ["logger", "trainer", "utils"]
+__all__ = ["logger", "matplotlib", "torchmetrics", "trainer", "utils"]

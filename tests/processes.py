@@ -8,7 +8,9 @@ import contextlib
 import multiprocessing
 import os
 import sys
+import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,6 +27,23 @@ def start(function, *args):
     return process
 
 
+class Done(NamedTuple):
+    """A command that has ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(script, *arguments, cwd=ROOT):
+    """Be `python SCRIPT ARGUMENTS` in the folder `cwd`, to the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder, "output"), Path(folder, "errors")
+        process = start(_be_command, Path(script).stem, arguments, output, None, errors, cwd)
+        code = finish(process)
+        return Done(code, output.read_text(), errors.read_text())
+
+
 def train(arguments, output, before=None):
     """Be `python train.py ARGUMENTS`, writing what it says to the file `output`."""
     _be_command("train", arguments, output, before)
@@ -35,14 +54,16 @@ def evaluate(arguments, output, before=None):
     _be_command("test", arguments, output, before)
 
 
-def _be_command(script, arguments, output, before):
+def _be_command(script, arguments, output, before, errors=None, cwd=ROOT):
+    """Write to the files `output` and `errors`, or both to the first."""
     from utils.errors import run_command
 
     sys.argv = [f"{script}.py", *map(str, arguments)]
-    file = open(output, "a", buffering=1)  # the process ends with it
-    os.dup2(file.fileno(), 1)
-    os.dup2(file.fileno(), 2)
-    sys.stdout = sys.stderr = file
+    os.chdir(cwd)
+    sys.stdout = open(output, "a", buffering=1)  # the process ends with it
+    sys.stderr = open(errors, "a", buffering=1) if errors else sys.stdout
+    os.dup2(sys.stdout.fileno(), 1)
+    os.dup2(sys.stderr.fileno(), 2)
     if before:
         before()
     run_command(_main_of(script))

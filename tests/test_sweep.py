@@ -4,11 +4,13 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
 from conftest import command
 
 from trainer.sweep import Member, markdown, sweep_table
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_each_member_once_and_tells_their_scores(small, written, tmp_path):
     small["trainer"]["epochs"] = 1
     small["sweep"] = {"runs": [{"optimizer.args.lr": 0.01}, {"optimizer.args.lr": 0.0}]}

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import torch
-from conftest import command, numbers_of, only_run
+from conftest import command, fresh_command, numbers_of, only_run
 
 
 def test_a_run_leaves_its_config_its_numbers_and_its_checkpoints(small, written, tmp_path):
-    done = command("train.py", "-c", written(small))
+    done = fresh_command("train.py", "-c", written(small))
     assert done.returncode == 0, done.stderr
     run = only_run(tmp_path / "saved")
     assert {path.name for path in run.iterdir()} == {

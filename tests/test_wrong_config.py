@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from conftest import ROOT, command
+from conftest import ROOT, fresh_command
 from wrong_configs import CASES, DROP, TEXTS, changed
 
 from trainer.parts import catalogue
@@ -138,7 +138,7 @@ def test_the_command_refuses_in_one_message_and_makes_nothing(
     small, written, tmp_path, path, value, says
 ):
     config = written(changed(small, path, value))
-    done = command("train.py", "-c", config, cwd=tmp_path)
+    done = fresh_command("train.py", "-c", config, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
@@ -151,7 +151,7 @@ def test_the_command_refuses_in_one_message_and_makes_nothing(
 def test_help_and_broken_json_do_not_wait_for_torch(arguments, tmp_path):
     (tmp_path / "broken.json").write_text('{"name": }')
     (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
-    done = command("train.py", *arguments, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    done = fresh_command("train.py", *arguments, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == (0 if arguments == ["--help"] else 2)
     assert "torch was imported" not in done.stderr
     assert "Traceback" not in done.stderr
