@@ -75,7 +75,27 @@ def main() -> None:
     for experiment in EXPERIMENTS:
         if not args.only or experiment.config in args.only:
             run_experiment(experiment, args)
-    write_results(args.data)
+    write_results()
+    for first, second in (("eyes_ae", "eyes_vae"), ("mnist_ae", "mnist_vae")):
+        put_side_by_side(first, second)
+
+
+def put_side_by_side(first: str, second: str) -> None:
+    """One picture of what the same relative noise does to the codes of two models."""
+    from PIL import Image
+
+    paths = []
+    for config in (first, second):
+        name = json.loads((ROOT / "configs" / f"{config}.json").read_text())["name"]
+        paths += sorted((ROOT / RUNS / name).glob("*/test/noise.png"))[-1:]
+    if len(paths) < 2:
+        return
+    pictures = [Image.open(path) for path in paths]
+    size = sum(picture.width for picture in pictures), max(picture.height for picture in pictures)
+    both = Image.new("RGB", size, "white")
+    both.paste(pictures[0], (0, 0))
+    both.paste(pictures[1], (pictures[0].width, 0))
+    both.save(ROOT / RUNS / f"noise_{first}_{second}.png")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -133,7 +153,7 @@ def device_text(device: str) -> str:
     return f"{os.cpu_count()} cores, {platform.machine()}"
 
 
-def write_results(data: str) -> None:
+def write_results() -> None:
     """One row for each member that has scores."""
     lines = [
         "# The systems of the five reports, run here",

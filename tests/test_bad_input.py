@@ -66,6 +66,14 @@ CASES = {
         lambda at: {"metrics": []} | {"trainer": {"epochs": 1, "monitor": "max val_psnr"}},
         "trainer.monitor: \"max val_psnr\": nothing measures it",
     ),
+    "a VAE without latent": (
+        lambda at: {"arch": {"type": "VAE", "args": {"encoder": [{"conv": 4}]}}},
+        "arch.args.latent: is missing",
+    ),
+    "a grid over a larger code": (
+        lambda at: {"generation": {"grid": 9}},
+        "generation.grid: 9: needs a code of 2 numbers, this one has 144",
+    ),
     "BCE without probabilities": (
         lambda at: {"loss": {"type": "BCE"}},
         "loss.type: \"BCE\": needs reconstructions in \\[0, 1\\]",

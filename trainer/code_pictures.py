@@ -42,7 +42,7 @@ def draw_noise_levels(
             rows,
             ["original", *(f"noise {level:g}" for level in levels)],
             [name_of(dataset, place) for place in places],
-            f"More and more noise in the code{unit}",
+            f"{type(evaluator.model).__name__}: more and more noise in the code{unit}",
             dataset.legend,
         ),
         path,
