@@ -10,6 +10,9 @@ from torch import nn
 
 from utils.output import writing
 
+# Numbers of an epoch that are of no split.
+UNSPLIT = ("lr", "images_per_second", "seconds", "step", "active_units")
+
 
 class TensorBoard:
     """Writes numbers, pictures and the model's graph for `tensorboard --logdir saved/`.
@@ -41,7 +44,7 @@ class TensorBoard:
 
     def _add_numbers(self, epoch: int, numbers: dict[str, float]) -> None:
         for name, value in numbers.items():
-            if name in ("lr", "images_per_second", "seconds", "step"):
+            if name in UNSPLIT:
                 tag = name
             elif name.startswith("val_"):
                 tag = f"{name.removeprefix('val_')}/validation"
@@ -53,6 +56,11 @@ class TensorBoard:
         """A picture, [H, W, 3] in [0, 1]."""
         with writing(self._folder):
             self._writer.add_image(name, rgb, epoch, dataformats="HWC")
+
+    def add_spread(self, epoch: int, name: str, values: torch.Tensor) -> None:
+        """How some values are spread, as a histogram."""
+        with writing(self._folder):
+            self._writer.add_histogram(name, values, epoch)
 
     def add_graph(self, model: nn.Module, images: torch.Tensor) -> None:
         """The model's graph, traced with `images`."""

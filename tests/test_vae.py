@@ -106,11 +106,33 @@ def test_a_vae_trains_with_both_terms_in_its_numbers(small, written, tmp_path):
     assert done.returncode == 0, done.stderr
     for line in numbers_of(only_run(tmp_path / "saved")):
         beta = (line["epoch"] - 1) / 2
+        assert 0 <= line["active_units"] <= 3
         for split in ("", "val_"):
             loss, reconstruction, kl = (
                 line[split + name] for name in ("loss", "reconstruction", "kl")
             )
             assert loss == pytest.approx(reconstruction + beta * kl, rel=1e-5)
+
+
+def test_the_numbers_of_a_code_that_tell_something_are_counted(tmp_path):
+    """Mean and log variance by hand: the first number follows the image, the second is noise."""
+    from data_loader.loaders import ImageLoader
+    from data_loader.wafers import SyntheticWafers
+    from trainer.evaluate import Evaluator
+    from trainer.latent import code_use
+
+    drawn = SyntheticWafers(6, 40)
+    model = VAE(drawn.shape, [{"linear": 4, "activation": None}], {"linear": 2})
+    for head in (model.mean, model.logvar):
+        torch.nn.init.zeros_(head[0].linear.weight)
+        torch.nn.init.zeros_(head[0].linear.bias)
+    model.mean[0].linear.weight.data[0] = 1.0
+    cpu = torch.device("cpu")
+    evaluator = Evaluator(model, ELBO(), {}, drawn, cpu, "fp32")
+    active, kl = code_use(evaluator, ImageLoader(drawn, cpu, 0, 7, validation_split=0).in_order())
+    means = model.encode(drawn.to_images(drawn.stored))[:, 0]
+    assert active == 1
+    assert kl.tolist() == pytest.approx([float(means.detach().square().mean()) / 2, 0.0], rel=1e-4)
 
 
 def test_the_elbo_of_an_autoencoder_is_refused(small, written):

@@ -19,12 +19,13 @@ def code_use(evaluator: Evaluator, loader: BaseDataLoader) -> tuple[int, torch.T
     Source: Burda et al. 2016, "Importance weighted autoencoders", section 5 (active units).
     """
     evaluator.model.eval()
-    means, divergences = [], []
-    for batch in loader.of(loader.indices[:LOOKED_AT]).batches():
-        output = evaluator.run(batch.images)
-        means.append(output["code"].flatten(1).cpu())
-        kl = kl_of_numbers(output["code"], output["logvar"])
-        divergences.append(kl.flatten(1).sum(0).cpu())
-    codes = torch.cat(means)
-    spread = codes.var(0, unbiased=False)
-    return int((spread > ACTIVE).sum()), torch.stack(divergences).sum(0) / len(codes)
+    images = loader.of(loader.indices[:LOOKED_AT])
+    total = squares = kl = torch.zeros((), dtype=torch.float64)
+    for batch in images.batches():
+        output = evaluator.run(evaluator.seen(batch))
+        codes = output["code"].flatten(1).double().cpu()
+        of_batch = kl_of_numbers(output["code"], output["logvar"]).flatten(1)
+        total, squares = total + codes.sum(0), squares + codes.square().sum(0)
+        kl = kl + of_batch.double().sum(0).cpu()
+    spread = squares / images.count - (total / images.count).square()
+    return int((spread > ACTIVE).sum()), (kl / images.count).float()

@@ -13,6 +13,7 @@ from logger.report import model_report
 from logger.run import Run
 from logger.tiles import tile
 from trainer.evaluate import Evaluator
+from trainer.latent import code_use
 from trainer.sums import Sums
 from utils.config import Config
 from utils.errors import CheckpointError
@@ -47,6 +48,7 @@ class Trainer(BaseTrainer):
     ) -> None:
         super().__init__(evaluator.model, optimizer, scheduler, config, data, run)
         self.evaluator, self.loader, self.validation = evaluator, loader, validation
+        self.kl_of_units: torch.Tensor | None = None  # of a VAE's code, after each epoch
         self.sums = Sums()  # over the images of this epoch so far
 
     def announce(self) -> None:
@@ -84,6 +86,9 @@ class Trainer(BaseTrainer):
         if self.validation:
             scores = self.evaluator.score(self.validation, after_batch=self.stop_if_asked)
             numbers |= {f"val_{name}": score for name, score in scores.items()}
+        if "logvar" in self.model.gives:
+            looked_at = self.validation or self.loader.in_order()
+            numbers["active_units"], self.kl_of_units = code_use(self.evaluator, looked_at)
         numbers["seconds"] = time.perf_counter() - started
         self.sums = Sums()
         return numbers
@@ -146,6 +151,8 @@ class Trainer(BaseTrainer):
         if not self.run.board:
             return
         shown = self.validation or self.loader
+        if self.kl_of_units is not None:
+            self.run.board.add_spread(self.epoch, "kl of each code number", self.kl_of_units)
         if self.epoch == self.settings.epochs:
             most = min(PROJECTED, MOST_NUMBERS // self.model.code_size)
             self._show_codes(shown.of(shown.indices[:most]))
