@@ -71,7 +71,10 @@ class ImageLoader(BaseDataLoader):
         order = self.indices
         if self.shuffle:
             order = order[epoch_order(self.count, self.seed, epoch)]
-        pieces = order[seen:].split(self.batch_size)
+        starts = range(seen, self.count, self.batch_size)
+        pieces = [order[start : start + self.batch_size] for start in starts]
+        if not pieces:
+            return
         for places, stored in zip(pieces, self._fetch(pieces), strict=True):
             yield Batch(self.dataset.to_images(stored), places)
 

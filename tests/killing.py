@@ -27,7 +27,17 @@ EXPERIMENT = {
     "lr_scheduler": {"type": "CosineAnnealingLR", "args": {"T_max": 5}},
     "trainer": {"epochs": 5, "save_period": 1, "save_steps": 2, "tensorboard": False},
 }
-STEPS_IN_EPOCH = 5
+VARIATIONAL = {
+    "arch": {
+        "type": "VAE",
+        "args": {
+            "encoder": [{"conv": 4, "stride": 2}],
+            "latent": {"linear": 3},
+            "decoder": "mirror",
+        },
+    },
+    "loss": {"type": "ELBO"},
+}
 
 
 def write_config(folder, changes=None, **trainer):
