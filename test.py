@@ -14,12 +14,13 @@ def main() -> None:
 
     from data_loader.corruption import Corrupter
     from model.metric import metrics_for
+    from trainer.checks import check_fit
     from trainer.evaluate import Evaluator
-    from trainer.parts import catalogue, check_fit
+    from trainer.parts import catalogue
     from trainer.report import write_report
     from trainer.restore import load_weights
     from trainer.resume import check_data, open_trained
-    from utils.config import build, build_all
+    from utils.build import build
     from utils.device import pick_device, usable_precision
     from utils.output import whole_folder
 
@@ -37,7 +38,7 @@ def main() -> None:
     check_fit(config, model, loss, dataset, loader.split_validation() is not None)
     precision = usable_precision(config.trainer.precision, device)
     metrics = metrics_for(dataset.extra_metrics)
-    corruption = build_all(config, classes, "corruption", dataset.shape, dataset.value_range)
+    corruption = make("corruption", dataset.shape, dataset.value_range)
     corrupter = Corrupter(corruption, config.seed)
     evaluator = Evaluator(model, loss, metrics, dataset, device, precision, corrupter)
     with whole_folder(args.output or path.parent / "test") as folder:

@@ -10,28 +10,33 @@ from utils.errors import run_command
 def main() -> None:
     """Config -> parts -> Trainer.train()."""
     args = parse_arguments()
+    from utils.check import check_config, read_config
+
+    # Read before torch is imported, which takes seconds that a slip in the JSON need not cost.
+    content = None if args.resume else read_config(args.config, args.set)
     import torch
 
     from data_loader.corruption import Corrupter
     from logger.run import open_run
     from model.metric import metrics_for
+    from trainer.checks import check_fit
     from trainer.evaluate import Evaluator
-    from trainer.parts import catalogue, check_fit, check_together, fuse
+    from trainer.parts import catalogue, fuse
     from trainer.restore import restore
     from trainer.resume import check_data, reopen
     from trainer.sweep import run_sweep
     from trainer.trainer import Trainer
-    from utils.config import build, build_all, load_config
+    from utils.build import build
     from utils.device import pick_device, pick_precision
     from utils.output import check_writable
     from utils.seed import seed_init
 
     classes = catalogue()
+    checkpoint = folder = None
     if args.resume:
         config, checkpoint, folder = reopen(args.resume, args.set, classes)
     else:
-        config, checkpoint, folder = load_config(args.config, args.set, classes), None, None
-    check_together(config, classes)
+        config = check_config(content, classes, args.config, args.set)
     check_writable(folder or Path(config.trainer.save_dir))
     if config.sweep:
         return run_sweep(config, args.config, args.set, args.device, classes)
@@ -45,7 +50,7 @@ def main() -> None:
     seed_init(config.seed)
     model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
     loss = make("loss")
-    corruption = build_all(config, classes, "corruption", dataset.shape, dataset.value_range)
+    corruption = make("corruption", dataset.shape, dataset.value_range)
     optimizer = fuse(make("optimizer", model.parameters()), device)
     scheduler = make("lr_scheduler", optimizer)
     check_fit(config, model, loss, dataset, validation is not None)
@@ -70,7 +75,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("-c", "--config", type=Path, default="config.json", help="the config (config.json)")
+    add("-c", "--config", type=Path, help="the config (config.json)")
     add("-r", "--resume", type=Path, help="go on with a run: its folder or a checkpoint in it")
     add("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     add(
@@ -84,7 +89,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--lr", dest="set", action="append", type="optimizer.args.lr={}".format)
     add("--bs", dest="set", action="append", type="data_loader.args.batch_size={}".format)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.resume and args.config:
+        parser.error("-r goes on with the run's own config; leave out -c, change it with -s")
+    args.config = args.config or Path("config.json")
+    return args
 
 
 if __name__ == "__main__":

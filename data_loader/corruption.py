@@ -188,12 +188,15 @@ class Corrupter:
     """Damages images in the ways of a config, one after the other; without any, not at all.
 
     Args:
-        corruptions: the ways, in their order.
+        corruption: one way, several in their order, or None.
         seed: of the run.
     """
 
-    def __init__(self, corruptions: Sequence[BaseCorruption] = (), seed: int = 0) -> None:
-        self.corruptions, self.seed = tuple(corruptions), seed
+    def __init__(
+        self, corruption: BaseCorruption | list[BaseCorruption] | None = None, seed: int = 0
+    ) -> None:
+        several = corruption if isinstance(corruption, list) else [corruption]
+        self.corruptions, self.seed = tuple(way for way in several if way), seed
 
     def __bool__(self) -> bool:
         return bool(self.corruptions)

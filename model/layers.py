@@ -9,47 +9,49 @@ from pydantic import (
     BaseModel,
     Discriminator,
     Field,
-    NonNegativeInt,
-    PositiveInt,
     Tag,
     TypeAdapter,
     model_serializer,
-    model_validator,
 )
 
-from utils.explain import hint
 from utils.registry import STRICT
 
-Pair = PositiveInt | tuple[PositiveInt, PositiveInt]  # one number for both axes, or H and W
-PairOrZero = NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt]
+# Beyond any image; torch itself fails late and in other words where a number outgrows 64 bits.
+Size = Annotated[int, Field(gt=0, lt=2**31)]
+SizeOrZero = Annotated[int, Field(ge=0, lt=2**31)]
+Pair = Size | tuple[Size, Size]  # one number for both axes, or H and W
+PairOrZero = SizeOrZero | tuple[SizeOrZero, SizeOrZero]
 Norm = Literal["batch", "group", "layer"]
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid"]
 Mode = Literal["nearest", "bilinear"]
+# What an editor shows while a layer is written.
+Kernel = Annotated[Pair, Field(description="Height and width of the window in pixels.")]
+Stride = Annotated[Pair, Field(description="Pixels from one window to the next.")]
+Padding = Annotated[PairOrZero, Field(description="Pixels of zeros put around the maps.")]
+NormOrNot = Annotated[
+    Norm | None,
+    Field(description="Normalisation after the layer; 'group' makes groups of eight at most."),
+]
+ActivationOrNot = Annotated[
+    Activation | None, Field(description="What comes last; null is linear.")
+]
 
 
 class Defaults(BaseModel):
     """What convolutions and linear layers take where they say nothing themselves."""
 
     model_config = STRICT
-    kernel_size: Pair = 3
-    stride: Pair = 1
-    padding: PairOrZero = 1
-    norm: Norm | None = None
-    activation: Activation | None = "relu"
+    kernel_size: Kernel = 3
+    stride: Stride = 1
+    padding: Padding = 1
+    norm: NormOrNot = None
+    activation: ActivationOrNot = "relu"
 
 
 class Layer(BaseModel):
     """One entry of a layer list."""
 
     model_config = STRICT
-
-    @model_validator(mode="before")
-    @classmethod
-    def _has_known_keys(cls, entry: Any) -> Any:
-        if isinstance(entry, dict):
-            for key in entry.keys() - cls.model_fields.keys():
-                raise ValueError(f"{cls.kind()} takes no '{key}'{hint(key, cls.model_fields)}")
-        return entry
 
     @model_serializer(mode="wrap")
     def _only_what_was_written(self, handler: Any) -> dict[str, Any]:
@@ -90,55 +92,57 @@ def _pair_text(value: int | float | tuple[int, int] | None) -> str:
 class Conv(Layer):
     """A convolution to so many channels, then norm, then activation."""
 
-    conv: PositiveInt
-    kernel_size: Pair = 3
-    stride: Pair = 1
-    padding: PairOrZero = 1
-    norm: Norm | None = None
-    activation: Activation | None = None
+    conv: Size
+    kernel_size: Kernel = 3
+    stride: Stride = 1
+    padding: Padding = 1
+    norm: NormOrNot = None
+    activation: ActivationOrNot = None
 
 
 class Deconv(Layer):
     """A transposed convolution; an omitted `output_padding` is solved from the sizes."""
 
-    deconv: PositiveInt
-    kernel_size: Pair = 3
-    stride: Pair = 1
-    padding: PairOrZero = 1
-    output_padding: PairOrZero | None = None
-    norm: Norm | None = None
-    activation: Activation | None = None
+    deconv: Size
+    kernel_size: Kernel = 3
+    stride: Stride = 1
+    padding: Padding = 1
+    output_padding: Annotated[
+        PairOrZero | None, Field(description="Pixels added at the end; null is solved.")
+    ] = None
+    norm: NormOrNot = None
+    activation: ActivationOrNot = None
 
 
 class Linear(Layer):
     """A fully connected layer to so many features; maps are flattened before it."""
 
-    linear: PositiveInt
-    norm: Norm | None = None
-    activation: Activation | None = None
+    linear: Size
+    norm: NormOrNot = None
+    activation: ActivationOrNot = None
 
 
 class MaxPool(Layer):
     """The largest of each window of so many pixels."""
 
     maxpool: Pair
-    stride: Pair | None = None
-    padding: PairOrZero = 0
+    stride: Stride | None = None
+    padding: Padding = 0
 
 
 class AvgPool(Layer):
     """The mean of each window of so many pixels."""
 
     avgpool: Pair
-    stride: Pair | None = None
-    padding: PairOrZero = 0
+    stride: Stride | None = None
+    padding: Padding = 0
 
 
 class Upsample(Layer):
     """Maps resized: a number is a factor, a pair the size H, W to reach."""
 
     upsample: Pair
-    mode: Mode = "nearest"
+    mode: Annotated[Mode, Field(description="What lies between two pixels.")] = "nearest"
 
 
 class Dropout(Layer):

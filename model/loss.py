@@ -15,11 +15,13 @@ class BaseLoss:
     """A loss: model output and target -> its terms, `loss` among them, each [N].
 
     Attributes:
+        terms: the names of its terms.
         needs: what a model's output must hold besides the reconstruction.
         needs_probabilities: whether images and reconstructions must lie in [0, 1].
     """
 
     runtime: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ("loss",)
     needs: tuple[str, ...] = ()
     needs_probabilities = False
 
@@ -97,6 +99,7 @@ class ELBO(BaseLoss):
     (cycles); Kingma et al. 2016, appendix C.8 (free bits).
     """
 
+    terms = ("loss", "reconstruction", "kl")
     needs = ("logvar",)
 
     def __init__(

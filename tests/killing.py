@@ -5,6 +5,7 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from tests import processes
@@ -36,8 +37,21 @@ VARIATIONAL = {
             "decoder": "mirror",
         },
     },
-    "loss": {"type": "ELBO"},
+    "loss": {"type": "ELBO", "args": {"warm_up": 3}},
+    "corruption": {"type": "GaussianNoise", "args": {"sigma": 0.3}},
 }
+
+
+def from_files(folder):
+    """The variational experiment on images that two workers read from files."""
+    drawn = np.random.default_rng(0)
+    data = folder / "images.npy"
+    np.save(data, drawn.integers(0, 256, (41, 12, 12), np.uint8))
+    batches = {"batch_size": 8, "validation_split": 8, "memory": 0, "num_workers": 2}
+    return VARIATIONAL | {
+        "dataset": {"type": "Arrays", "args": {"data": str(data)}},
+        "data_loader": {"type": "ImageLoader", "args": batches},
+    }
 
 
 def write_config(folder, changes=None, **trainer):

@@ -13,7 +13,7 @@ from trainer.parts import catalogue
 from utils.registry import arguments_model
 
 torch.set_num_threads(1)
-for classes in catalogue().values():
+for classes in catalogue().parts.values():
     for cls in classes.values():
         arguments_model(cls)
 

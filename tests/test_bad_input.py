@@ -68,7 +68,7 @@ CASES = {
     ),
     "BCE without probabilities": (
         lambda at: {"loss": {"type": "BCE"}},
-        "loss: BCE needs reconstructions in \\[0, 1\\]",
+        "loss.type: \"BCE\": needs reconstructions in \\[0, 1\\]",
     ),
 }  # fmt: skip
 
@@ -93,5 +93,5 @@ def test_bad_input_ends_in_one_clear_line(case, small, written, tmp_path):
 def test_an_override_goes_through_the_same_checks(written, small):
     done = command("train.py", "-c", written(small), "-s", "optimizer.args.lrr=0.1")
     assert done.returncode == 2
-    assert "optimizer.args.lrr: 0.1: unknown key; did you mean 'lr'?" in done.stderr
+    assert "optimizer.args.lrr: 0.1: unknown key; did you mean 'optimizer.args.lr'?" in done.stderr
     assert json.loads(written(small).read_text()) == small

@@ -34,7 +34,10 @@ def test_a_member_that_cannot_run_is_refused_before_any_runs(small, written, tmp
     small["sweep"] = {"runs": [{"optimizer.args.lr": 0.1}, {"optimizer.args.lrr": 0.1}]}
     done = command("train.py", "-c", written(small))
     assert done.returncode == 2
-    assert "sweep.runs.1: optimizer.args.lrr: 0.1: unknown key; did you mean 'lr'?" in done.stderr
+    assert (
+        "sweep.runs.1: optimizer.args.lrr: 0.1: unknown key; did you mean 'optimizer.args.lr'?"
+        in done.stderr
+    )
     assert not (tmp_path / "saved").exists()
 
 

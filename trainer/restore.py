@@ -7,9 +7,11 @@ import torch
 from torch import nn
 
 from base.base_trainer import BaseTrainer
+from trainer.resume import CHANGEABLE
 from utils.checkpoint import checkpoints_in, load_checkpoint, place_of, remove_passed
 from utils.errors import CheckpointError
 from utils.finite import largest
+from utils.problems import shown
 
 SHOWN = 6  # differences a message lists at most
 
@@ -58,6 +60,7 @@ def restore(trainer: BaseTrainer, checkpoint: dict[str, Any]) -> None:
     rate = trainer.config.optimizer.args.get("lr")
     if rate != checkpoint["config"]["optimizer"]["args"].get("lr"):
         _set_learning_rate(trainer, rate)
+    log_changes(trainer, checkpoint)
     _report_differences(trainer, checkpoint)
     _set_aside_later(trainer)
     here = trainer.run.folder / trainer.checkpoint_name()
@@ -159,11 +162,13 @@ def _refuse(what: str, problems: list[str]) -> None:
 
 def _set_learning_rate(trainer: BaseTrainer, rate: float) -> None:
     """Let training go on from `rate`: the scheduler counts on from there."""
-    for group in trainer.optimizer.param_groups:
+    groups = trainer.optimizer.param_groups
+    trainer.run.log(f"the learning rate is {rate:g} from here, it was {groups[0]['lr']:g}")
+    for group in groups:
         group["lr"] = rate
         group["initial_lr"] = rate
     if isinstance(trainer.scheduler, torch.optim.lr_scheduler.LRScheduler):
-        trainer.scheduler.base_lrs = [rate] * len(trainer.optimizer.param_groups)
+        trainer.scheduler.base_lrs = [rate] * len(groups)
 
 
 def _report_differences(trainer: BaseTrainer, checkpoint: dict[str, Any]) -> None:
@@ -197,3 +202,18 @@ def _is_after(best: Any, epoch: int) -> bool:
         return load_checkpoint(best)["epoch"] > epoch
     except CheckpointError:
         return True  # nobody can use it
+
+
+def log_changes(trainer: BaseTrainer, checkpoint: dict[str, Any]) -> None:
+    """Write down what the rest of the run does otherwise than the epochs before."""
+    before = checkpoint["config"]
+    for key in CHANGEABLE:
+        old, new = _value_of(before, key), _value_of(trainer.config.as_json(), key)
+        if old != new:
+            trainer.run.log(f"changed: {key} from {shown(old)} to {shown(new)}")
+
+
+def _value_of(content: dict[str, Any], key: str) -> Any:
+    for step in key.split("."):
+        content = content.get(step, {})
+    return content

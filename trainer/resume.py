@@ -3,31 +3,52 @@
 from pathlib import Path
 from typing import Any
 
+from utils.check import Catalogue, check_config
 from utils.checkpoint import find_run, load_checkpoint, newest_checkpoint
-from utils.config import Catalogue, Config, apply_overrides, check_config
+from utils.config import Config
 from utils.errors import CheckpointError, ConfigError
-from utils.explain import shown
 from utils.jsonfile import read_json
 from utils.lock import hold
 from utils.output import check_writable
+from utils.overrides import apply_overrides, key_of
+from utils.problems import shown
 
-# What may change between a run's beginning and its end; all else would make it another run. The
-# files of the data may move: their fingerprint is compared.
+LEARNING_RATE = "optimizer.args.lr"
+# What may change between a run's beginning and its end. Data files may have moved: what they
+# hold is compared.
 CHANGEABLE = (
     "trainer.epochs",
     "trainer.save_period",
     "trainer.save_steps",
     "trainer.early_stop",
     "trainer.tensorboard",
-    "trainer.save_dir",
     "data_loader.args.memory",
-    "optimizer.args.lr",
     "data_loader.args.num_workers",
-    "dataset.args.",
-    "generation.",
-    "description",
-    "$schema",
+    "dataset.args.data",
+    "dataset.args.label",
+    "dataset.args.root",
+    LEARNING_RATE,
 )
+# What says nothing of the training itself.
+NOT_TRAINED = ("generation", "description", "$schema", "trainer.save_dir")
+# Why all else may not, by how the key begins.
+REASONS = {
+    "name": "the run keeps its folder",
+    "seed": "the order of the images and all noise would be others",
+    "dataset": "it would be a run on other images",
+    "data_loader": "other images would be held out, or other batches made",
+    "arch": "the weights of the checkpoint fit this network only",
+    "loss": "the numbers before and after could not be compared",
+    "metrics": "the numbers before and after could not be compared",
+    "optimizer": "the state of the checkpoint belongs to this optimizer",
+    "lr_scheduler": "the state of the checkpoint belongs to this scheduler",
+    "trainer.save_dir": "the run keeps its folder",
+    "trainer.monitor": "the best value so far is one of the value watched so far",
+    "trainer.precision": "the epochs before were trained in this one",
+    "generation": "it is for test.py, which takes it with -s",
+}
+# These set the rate of every epoch themselves, whatever the optimizer was told.
+RATE_SETTERS = ("OneCycleLR", "CyclicLR")
 # What does not touch the model: where the data lie, how they are read, what the model is shown
 # to clean, what to generate.
 TESTABLE = (
@@ -56,31 +77,19 @@ def reopen(
         CheckpointError, ConfigError: nothing to go on from, an override that cannot be, or
             another process that trains in the folder.
     """
-    for override in overrides:
-        key = override.partition("=")[0]
-        if not _may_change(key):
-            raise ConfigError(
-                f"-s {override}: '{key}' cannot change in a resumed run, only "
-                f"{', '.join(CHANGEABLE)} can; begin a new run with -c"
-            )
     folder = path.parent if path.is_file() else _run_folder(path)
     check_writable(folder)
     hold(folder)
     checkpoint = _pick_checkpoint(path, folder)
-    content = _run_config(folder, checkpoint, catalogue)
-    return (
-        check_config(apply_overrides(content, overrides), catalogue, str(path)),
-        checkpoint,
-        folder,
-    )
+    content = apply_overrides(_run_config(folder, checkpoint, catalogue), overrides)
+    config = check_config(content, catalogue, path, overrides)
+    for override in overrides:
+        _check_changeable(override, config, checkpoint["epoch"] if checkpoint else 0)
+    return config, checkpoint, folder
 
 
 def _run_folder(path: Path) -> Path:
     return path if (path / "config.json").is_file() else find_run(path)
-
-
-def _may_change(key: str) -> bool:
-    return any(key.startswith(name) if name[-1] == "." else key == name for name in CHANGEABLE)
 
 
 def _pick_checkpoint(path: Path, folder: Path) -> dict[str, Any] | None:
@@ -114,7 +123,8 @@ def _run_config(
     differing = [
         f"{key} is {shown(ours_flat.get(key))} and {shown(theirs_flat.get(key))}"
         for key in sorted(ours_flat.keys() | theirs_flat.keys())
-        if ours_flat.get(key) != theirs_flat.get(key) and not _may_change(key)
+        if ours_flat.get(key) != theirs_flat.get(key)
+        and not key.startswith((*CHANGEABLE, *NOT_TRAINED))
     ]
     if differing:
         raise CheckpointError(
@@ -133,6 +143,28 @@ def _flat(content: Any, at: str = "") -> dict[str, Any]:
     for key, value in pairs:
         flat |= _flat(value, f"{at}.{key}" if at else str(key))
     return flat
+
+
+def _check_changeable(override: str, config: Config, trained: int) -> None:
+    """Raise a ConfigError where a resumed run cannot take an override, saying why."""
+    key = key_of(override)
+    if key not in CHANGEABLE:
+        reason = next((why for begins, why in REASONS.items() if key.startswith(begins)), None)
+        raise ConfigError(
+            f"-s {override}: cannot change in a resumed run"
+            + (f": {reason}" if reason else "")
+            + f"; only {', '.join(CHANGEABLE)} can. Begin a new run with -c"
+        )
+    if key == "trainer.epochs" and config.trainer.epochs < trained:
+        raise ConfigError(
+            f"-s {override}: {trained} epochs are trained already; go on from an earlier "
+            "checkpoint, -r RUN/checkpoint-epochN.pth"
+        )
+    scheduler = config.lr_scheduler
+    if key == LEARNING_RATE and scheduler and scheduler.type in RATE_SETTERS:
+        raise ConfigError(
+            f"-s {override}: would do nothing: {scheduler.type} sets every rate itself"
+        )
 
 
 def open_trained(
@@ -160,7 +192,9 @@ def open_trained(
         path = best if best.exists() else newest_checkpoint(run)[0]
     checkpoint = load_checkpoint(path)
     content = apply_overrides(checkpoint["config"], overrides)
-    return check_config(content, catalogue, str(path)), checkpoint, path
+    # Nothing is trained, so that optimizer and scheduler need not be tried, which takes a second.
+    unchecked = catalogue._replace(checks=[])
+    return check_config(content, unchecked, path, overrides), checkpoint, path
 
 
 def check_data(checkpoint: dict[str, Any], data: dict[str, Any]) -> None:

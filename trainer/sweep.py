@@ -14,9 +14,10 @@ import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from trainer.parts import check_together
-from utils.config import Catalogue, Config, apply_overrides, check_config
-from utils.errors import ConfigError, TrainingError
+from utils.check import Catalogue, check_config
+from utils.config import Config
+from utils.errors import TrainingError
+from utils.overrides import apply_overrides
 
 PROGRAMS = Path(__file__).parent.parent
 FACTS = ("parameters", "code_size", "compression_ratio")
@@ -64,11 +65,9 @@ def plan_sweep(config: Config, overrides: list[str], classes: Catalogue) -> list
         own = [f"{key}={json.dumps(value)}" for key, value in setting.items()]
         for seed in config.sweep.seeds or [config.seed]:
             changes = [*own, f"seed={seed}"]
-            try:
-                member = check_config(apply_overrides(content, changes), classes, "")
-                check_together(member, classes)
-            except ConfigError as error:
-                raise ConfigError(f"sweep.runs.{place}{error}") from None
+            member = check_config(
+                apply_overrides(content, changes), classes, f"sweep.runs.{place}"
+            )
             # The same settings find the same folder, however often the sweep is started.
             mark = zlib.crc32(json.dumps(member.as_json() | {"trainer": None}).encode())
             name = f"{config.name}-{place}-seed{seed}-{mark:08x}"

@@ -1,55 +1,63 @@
-"""What a user reads when a config is refused: path, value, rule and the nearest valid word."""
+"""The errors of pydantic as problems: where, which value, which rule."""
 
-import json
+import re
+import types
 import typing
-from collections.abc import Iterable
-from difflib import get_close_matches
+from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
-_MISSING = object()
+from utils.problems import MISSING, Problem, dotted, hint, nearest
 
-
-def hint(word: str, known: Iterable[str]) -> str:
-    """The known word nearest to `word`, else all of them, as the end of a message."""
-    known = list(known)
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
-
-
-def shown(value: Any) -> str:
-    """A value as a message shows it: JSON, cut where it is long."""
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 70 else f"{text[:67]}..."
+# What a value must be, in the words of JSON, for the names that pydantic gives its errors.
+_KINDS = {
+    "bool_type": "true or false",
+    "dict_type": "an object {...}",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "int_from_float": "a whole number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_attributes_type": "an object {...}",
+    "model_type": "an object {...}",
+    "string_type": "a string",
+    "tuple_type": "a list",
+}
+_UNIONS = (typing.Union, types.UnionType)
 
 
 def explain(
     error: ValidationError, content: Any, model: type[BaseModel], at: str = ""
-) -> list[str]:
-    """One line for each place in `content` that `model` refused; `at` opens every path."""
+) -> list[Problem]:
+    """One problem for each place in `content` that `model` refused; `at` opens every path."""
     rules: dict[tuple, list[str]] = {}
-    for problem in error.errors(include_url=False):
-        path = _real_path(content, problem)
-        rules.setdefault(path, []).append(_rule(problem, path, model))
-    lines = []
-    for path, alternatives in rules.items():
-        dotted = ".".join(str(step) for step in (*filter(None, [at]), *path))
-        value = _value_at(content, path)
-        middle = "" if value is _MISSING else f" {shown(value)}:"
-        lines.append(f"{dotted}:{middle} {' or '.join(dict.fromkeys(alternatives))}")
-    return lines
+    for found in error.errors(include_url=False):
+        path = _real_path(content, found)
+        rules.setdefault(path, []).append(_rule(found, path, model, at))
+    return [
+        Problem(dotted(at, *path), _value_at(content, path), _either(alternatives))
+        for path, alternatives in rules.items()
+        # Of the alternatives for a value, the one that came furthest was meant.
+        if not any(other[: len(path)] == path != other for other in rules)
+    ]
 
 
-def _real_path(content: Any, problem: dict[str, Any]) -> tuple:
+def _either(rules: list[str]) -> str:
+    """Several rules of which one must hold, as one: 'must be a string or a list'."""
+    first, *others = dict.fromkeys(rules)
+    return " or ".join([first, *(rule.removeprefix("must be ") for rule in others)])
+
+
+def _real_path(content: Any, found: dict[str, Any]) -> tuple:
     """The location without the names of types and tags that pydantic puts in between."""
     path: list[Any] = []
-    for step in problem["loc"]:
+    for place, step in enumerate(found["loc"]):
         if isinstance(content, dict) and step in content:
             content = content[step]
         elif isinstance(content, list) and isinstance(step, int) and step < len(content):
             content = content[step]
-        elif problem["type"] != "missing" or step != problem["loc"][-1]:
+        elif found["type"] != "missing" or isinstance(step, int) or place < len(found["loc"]) - 1:
             continue
         path.append(step)
     return tuple(path)
@@ -58,30 +66,67 @@ def _real_path(content: Any, problem: dict[str, Any]) -> tuple:
 def _value_at(content: Any, path: tuple) -> Any:
     for step in path:
         if isinstance(content, dict) and step not in content:
-            return _MISSING
+            return MISSING
         content = content[step]
     return content
 
 
-def _rule(problem: dict[str, Any], path: tuple, model: type[BaseModel]) -> str:
-    if problem["type"] == "missing":
-        return "is missing"
-    if problem["type"] == "extra_forbidden":
-        return "unknown key" + hint(str(path[-1]), _keys_at(model, path[:-1]))
-    message = problem["msg"].removeprefix("Value error, ")
-    return message.replace("Input should be", "must be", 1)
+def _rule(found: dict[str, Any], path: tuple, model: type[BaseModel], at: str) -> str:
+    kind, value = found["type"], found["input"]
+    if kind == "missing":
+        return "is missing" if isinstance(found["loc"][-1], str) else "is too short"
+    if kind == "extra_forbidden":
+        known = keys_at(model, found["loc"][:-1])
+        return "unknown key" + hint(str(path[-1]), known, dotted(at, *path[:-1]))
+    if kind in _KINDS:
+        return f"must be {_KINDS[kind]}"
+    message = found["msg"].removeprefix("Value error, ").replace(" after validation", "")
+    message = message.replace("Input should be", "must be", 1)
+    if kind == "literal_error" and isinstance(value, str):
+        known = re.findall("'(.*?)'", found["ctx"]["expected"])
+        near = nearest(value, known) if len(known) > 1 else None
+        return f"{message}; did you mean '{near}'?" if near else message
+    return message[0].lower() + message[1:]
 
 
-def _keys_at(model: type[BaseModel], path: tuple) -> list[str]:
-    """The keys that `model` allows in the object at `path`."""
-    for step in path:
-        if not isinstance(step, int):  # a place in a list, whose members are all alike
-            model = _model_in(model.model_fields[step].annotation)
-    return [field.alias or name for name, field in model.model_fields.items()]
+def keys_at(model: type[BaseModel], location: tuple) -> list[str]:
+    """The keys that `model` allows in the object at a location as pydantic writes it."""
+    reached: list[Any] = [model]
+    for step in location:
+        reached = [inner for annotation in reached for inner in _inside(annotation, step)]
+    models = [option for annotation in reached for option in _options(annotation)]
+    return [
+        field.alias or name
+        for option in models
+        if hasattr(option, "model_fields")
+        for name, field in option.model_fields.items()
+    ]
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model that a type is, is a list of, or has as an alternative."""
-    if hasattr(annotation, "model_fields"):
-        return annotation
-    return next(filter(None, map(_model_in, typing.get_args(annotation))), None)
+def _inside(annotation: Any, step: str | int) -> list[Any]:
+    """What one step of a location leads to: a field, an entry, or one of several alternatives."""
+    options = list(_options(annotation))
+    if tagged := [option for option in options if _tag(option) == step]:
+        return [typing.get_args(option)[0] for option in tagged]
+    if isinstance(step, int):
+        return [entry for option in options for entry in typing.get_args(option)[:1]]
+    fields = [getattr(option, "model_fields", {}).get(step) for option in options]
+    # A step that is no field is the name of a type, which leads nowhere.
+    return [field.annotation for field in fields if field] or options
+
+
+def _options(annotation: Any) -> Iterator[Any]:
+    """The alternatives of a union, itself perhaps annotated; anything else is its only one."""
+    if typing.get_origin(annotation) in _UNIONS:
+        for option in typing.get_args(annotation):
+            yield from _options(option)
+    elif typing.get_origin(annotation) is typing.Annotated and _tag(annotation) is None:
+        yield from _options(typing.get_args(annotation)[0])
+    else:
+        yield annotation
+
+
+def _tag(annotation: Any) -> str | None:
+    """The tag by which a discriminated union knows this alternative."""
+    notes = getattr(annotation, "__metadata__", ())
+    return next((note.tag for note in notes if isinstance(note, Tag)), None)

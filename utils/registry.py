@@ -8,17 +8,19 @@ and their types are read from the signature of its constructor.
 import importlib
 import inspect
 import pkgutil
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, create_model
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-# What the classes of torch.optim are given by the program, not by a config.
-_RUNTIME = ("params", "optimizer", "last_epoch")
+# What no config gives to the classes of torch.optim: what the program does, and what is for other
+# loops than ours, which neither captures graphs nor differentiates through a step.
+_RUNTIME = ("params", "optimizer", "last_epoch", "capturable", "differentiable")
 # torch writes annotations in names that it imports for type checkers only.
 _NAMES = {"Callable": Callable, "Iterable": Iterable, "Sequence": Iterable, "Any": Any}
 _UNIONS = (typing.Union, types.UnionType)
@@ -41,7 +43,10 @@ def discover(package: types.ModuleType, base: type) -> dict[str, type]:
     found: dict[str, type] = {}
     for info in pkgutil.iter_modules(package.__path__):
         module = importlib.import_module(f"{package.__name__}.{info.name}")
-        found |= defined_in(module, base)
+        classes = defined_in(module, base)
+        for name in found.keys() & classes.keys():
+            raise TypeError(f"{name}: defined in {found[name].__module__} and {module.__name__}")
+        found |= classes
     return dict(sorted(found.items()))
 
 
@@ -54,15 +59,40 @@ def arguments_model(cls: type) -> type[BaseModel]:
     Raises:
         TypeError: `cls` needs an argument that no JSON value can be.
     """
-    runtime = getattr(cls, "runtime", _RUNTIME)
+    is_ours = hasattr(cls, "runtime")
+    runtime = cls.runtime if is_ours else _RUNTIME
     hints = typing.get_type_hints(cls.__init__, localns=_NAMES, include_extras=True)
+    notes = argument_notes(cls)
     fields: dict[str, Any] = {}
     for name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:
         is_needed = parameter.default is inspect.Parameter.empty
-        if name in runtime or not (is_needed or _is_jsonable(hints[name])):
+        annotation = hints.get(name)
+        if name in runtime or not (is_needed or _is_jsonable(annotation)):
             continue
-        fields[name] = (_jsonable(hints[name]), ... if is_needed else parameter.default)
-    return create_model(cls.__name__, __config__=STRICT, **fields)
+        annotation = _jsonable(annotation, int if is_ours else NonNegativeInt)
+        default = ... if is_needed else parameter.default
+        fields[name] = (annotation, Field(default, description=notes.get(name)))
+    about = {"__doc__": summary(cls), "__module__": cls.__module__}
+    return create_model(cls.__name__, __config__=STRICT, **about, **fields)
+
+
+def summary(cls: type) -> str:
+    """The first paragraph of a class's docstring, in one line."""
+    return " ".join(inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].split())
+
+
+def argument_notes(cls: type) -> dict[str, str]:
+    """What the Args sections of a class's docstring, and of those it extends, say of each name."""
+    notes: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        section = re.search(
+            r"^Args:\n((?: .*\n?|\n)+)", inspect.cleandoc(base.__doc__ or ""), re.M
+        )
+        for entry in re.split(r"^    (?=\w)", section[1] if section else "", flags=re.M)[1:]:
+            names, _, text = entry.partition(":")
+            for name in names.partition("(")[0].split(","):
+                notes[name.strip()] = " ".join(text.split())
+    return notes
 
 
 def is_buildable(cls: type) -> bool:
@@ -74,22 +104,27 @@ def is_buildable(cls: type) -> bool:
     return True
 
 
-def _jsonable(annotation: Any) -> Any:
-    """`annotation` without the alternatives that JSON has no value for (tensors, functions)."""
+def _jsonable(annotation: Any, whole: Any) -> Any:
+    """`annotation` without the alternatives that JSON has no value for (tensors, functions).
+
+    Args:
+        whole: what `int` stands for; all that torch.optim takes are counts, and it does not check
+            that they are not negative.
+    """
     origin, options = typing.get_origin(annotation), typing.get_args(annotation)
     if not _is_jsonable(annotation):
         raise TypeError(f"{annotation} cannot be written in JSON")
     if origin in _UNIONS:
         kept = tuple(
-            option if option is types.NoneType else _jsonable(option)
+            option if option is types.NoneType else _jsonable(option, whole)
             for option in options
             if option is types.NoneType or _is_jsonable(option)
         )
         return typing.Union[kept]  # noqa: UP007, the options are known at run time only
     if origin in (tuple, Iterable):
-        inner = tuple(_jsonable(option) for option in options)
+        inner = tuple(option if option is ... else _jsonable(option, whole) for option in options)
         return tuple[inner] if origin is tuple else list[inner]
-    return annotation
+    return whole if annotation is int else annotation
 
 
 def _is_jsonable(annotation: Any) -> bool:

@@ -1,0 +1,70 @@
+"""-s KEY=VALUE: the same rules and messages as a file."""
+
+import pytest
+
+from trainer.parts import catalogue
+from utils.check import load_config
+from utils.errors import ConfigError
+from utils.overrides import apply_overrides
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["a.b=5"], {"a": {"b": 5, "list": [{"conv": 1}]}}),
+        (["a.list.0.conv=3"], {"a": {"b": 1, "list": [{"conv": 3}]}}),
+        (["a.b=word"], {"a": {"b": "word", "list": [{"conv": 1}]}}),
+        (['a.b="5"'], {"a": {"b": "5", "list": [{"conv": 1}]}}),
+        (["a.b=min val_loss"], {"a": {"b": "min val_loss", "list": [{"conv": 1}]}}),
+        (["a.b=x=y"], {"a": {"b": "x=y", "list": [{"conv": 1}]}}),
+        (["a=null"], {"a": None}),
+        (["a=null", "a.b=2"], {"a": {"b": 2}}),
+    ],
+)
+def test_an_override_sets_one_value(overrides, expected):
+    content = {"a": {"b": 1, "list": [{"conv": 1}]}}
+    assert apply_overrides(content, overrides) == expected
+    assert content == {"a": {"b": 1, "list": [{"conv": 1}]}}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_another_type_drops_the_arguments_of_the_old_one_and_no_others(order):
+    content = {"optimizer": {"type": "Adam", "args": {"amsgrad": True}}}
+    overrides = ["optimizer.type=SGD", "optimizer.args.lr=0.1"][::order]
+    assert apply_overrides(content, overrides) == {
+        "optimizer": {"type": "SGD", "args": {"lr": 0.1}}
+    }
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("trainer.epoch=5", "trainer.epoch: 5: unknown key; did you mean 'trainer.epochs'?"),
+        ("trianer.epochs=5", "unknown key; did you mean 'trainer'?"),
+        ("optimizer.lr=5", "unknown key; did you mean 'optimizer.args.lr'?"),
+        ("optimizer.args.lr=0,1", 'optimizer.args.lr: "0,1": must be a number'),
+        ("optimizer.args.lr=-1", "optimizer.args.lr: -1.0: Adam refuses it"),
+        ("trainer.epochs=1e309", "must be a finite number"),
+        ("trainer.epochs=NaN", "must be a finite number"),
+        ("trainer.epochs=0x10", 'trainer.epochs: "0x10": must be a whole number'),
+        ("trainer.epochs", "must be KEY=VALUE"),
+        ("trainer.epochs=", "no value after '='"),
+        ("=5", "must be KEY=VALUE"),
+        ("trainer..epochs=5", "must be KEY=VALUE"),
+        ("trainer.epochs.x=5", "'x' leads into 2, which has no keys"),
+        ("arch.args.decoder.0.conv=5", "'0' leads into \"mirror\", which has no keys"),
+        ("arch.args.encoder.7.conv=5", "'7' must be the place of one of 1 entries"),
+        ("arch.args.encoder.-1.conv=5", "must be the place"),
+        ("arch.args.encoder.\u0663.conv=5", "must be the place"),
+        ("generation={", "line 1, column 2"),
+        ("name=\udc80", "must be UTF-8 text"),
+        ("name=../x", 'name: "../x": must be the name of a folder'),
+    ],
+)
+def test_a_wrong_override_is_refused_by_its_path(small, written, override, says):
+    with pytest.raises(ConfigError) as caught:
+        load_config(written(small), [override], catalogue())
+    assert says in str(caught.value)
+    assert f"-s {override}".encode("utf-8", "backslashreplace").decode() in str(
+        caught.value
+    ) or says.endswith("text")

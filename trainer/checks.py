@@ -1,0 +1,123 @@
+"""What must hold between the sections of a config, as far as it can be told before the data are
+read; and what only the built parts can tell."""
+
+from collections.abc import Iterator
+
+from base.base_dataset import BaseDataset
+from base.base_model import BaseModel
+from model.loss import BaseLoss
+from model.metric import MAP_METRICS, metrics_for
+from trainer.rehearsal import rehearse_optimizer, rehearse_scheduler
+from utils.config import Config
+from utils.problems import Problem, hint, refuse
+
+Parts = dict[str, dict[str, type]]  # part -> type -> class
+
+
+def check_metrics(config: Config, parts: Parts) -> Iterator[Problem]:
+    """Every metric is one that there is, and is named once."""
+    dataset = parts["dataset"].get(config.dataset.type)  # none while its section is wrong
+    metrics = metrics_for(dataset.extra_metrics if dataset else tuple(MAP_METRICS))
+    for place, name in enumerate(config.metrics):
+        if name not in metrics:
+            rule = f"there is no such metric{hint(name, metrics)}"
+            yield Problem(f"metrics.{place}", name, rule)
+        elif name in config.metrics[:place]:
+            yield Problem(f"metrics.{place}", name, "is named twice; once is enough")
+
+
+def check_monitor(config: Config, parts: Parts) -> Iterator[Problem]:
+    """The monitored value is one that is measured."""
+    watched = _watched(config)
+    terms = parts["loss"][config.loss.type].terms
+    known = [prefix + name for prefix in ("val_", "") for name in (*terms, *config.metrics)]
+    if watched and watched not in known:
+        rule = f"nothing measures it{hint(watched, known)}"
+        yield Problem("trainer.monitor", config.trainer.monitor, rule)
+
+
+def check_needs(config: Config, parts: Parts) -> Iterator[Problem]:
+    """The model gives what the loss is made of."""
+    given = parts["arch"][config.arch.type].gives
+    lacking = [name for name in parts["loss"][config.loss.type].needs if name not in given]
+    if lacking:
+        rule = f'{config.arch.type} gives no {" and ".join(lacking)}; write "VAE" into arch.type'
+        yield Problem("loss.type", config.loss.type, f'{rule}, or "MSE" here')
+
+
+def check_early_stop(config: Config, parts: Parts) -> Iterator[Problem]:
+    """Stopping early goes by a monitored value."""
+    if config.trainer.early_stop and not _watched(config):
+        rule = 'needs a value to watch, but trainer.monitor is "off"'
+        yield Problem("trainer.early_stop", config.trainer.early_stop, rule)
+
+
+def check_plateau(config: Config, parts: Parts) -> Iterator[Problem]:
+    """A scheduler that waits for a plateau watches a value, the same way as the monitor."""
+    scheduler = config.lr_scheduler
+    if not scheduler or scheduler.type != "ReduceLROnPlateau":
+        return
+    monitor, mode = config.trainer.monitor, scheduler.args["mode"]
+    if not _watched(config):
+        yield Problem("trainer.monitor", monitor, "ReduceLROnPlateau needs a value to watch")
+    elif not monitor.startswith(mode):
+        rule = f'must be that of trainer.monitor, "{monitor}"'
+        yield Problem("lr_scheduler.args.mode", mode, rule)
+
+
+def check_held_out(config: Config, parts: Parts) -> Iterator[Problem]:
+    """What needs images held out for validation has some."""
+    if config.data_loader.args.get("validation_split") != 0:
+        return
+    remedy = "no image is held out; raise data_loader.args.validation_split or"
+    if _watched(config).startswith("val_"):
+        known = config.trainer.monitor.replace("val_", "")
+        yield Problem("trainer.monitor", config.trainer.monitor, f"{remedy} watch '{known}'")
+    if config.generation.split == "validation":
+        yield Problem("generation.split", "validation", f"{remedy} take 'train'")
+
+
+# Each with the sections that it looks at.
+CHECKS = [
+    ({"metrics"}, check_metrics),
+    ({"metrics", "trainer", "loss"}, check_monitor),
+    ({"loss", "arch"}, check_needs),
+    ({"trainer"}, check_early_stop),
+    ({"trainer", "lr_scheduler"}, check_plateau),
+    ({"trainer", "data_loader", "generation"}, check_held_out),
+    ({"optimizer"}, rehearse_optimizer),
+    ({"optimizer", "lr_scheduler", "trainer"}, rehearse_scheduler),
+]
+
+
+def _watched(config: Config) -> str:
+    """The name of the monitored value, '' where there is none."""
+    return config.trainer.monitor.partition(" ")[2]
+
+
+def check_fit(
+    config: Config, network: BaseModel, loss: BaseLoss, dataset: BaseDataset, has_validation: bool
+) -> None:
+    """Check what only the built parts can tell.
+
+    Raises:
+        ConfigError: every problem, a line each.
+    """
+    problems = []
+    if config.generation.grid and network.code_size != 2:
+        rule = f"needs a code of 2 numbers, this one has {network.code_size:,}; leave it out"
+        problems.append(Problem("generation.grid", config.generation.grid, rule))
+    if _watched(config).startswith("val_") and not has_validation:
+        rule = (
+            "no image is held out for validation; raise data_loader.args.validation_split "
+            "or watch 'min loss'"
+        )
+        problems.append(Problem("trainer.monitor", config.trainer.monitor, rule))
+    if loss.needs_probabilities and network.output_activation != "sigmoid":
+        rule = 'needs reconstructions in [0, 1]; end the decoder with "activation": "sigmoid"'
+        problems.append(Problem("loss.type", config.loss.type, rule))
+    if loss.needs_probabilities and dataset.value_range != (0.0, 1.0):
+        rule = f"needs images in [0, 1], not in {list(dataset.value_range)}"
+        problems.append(Problem("loss.type", config.loss.type, rule))
+    if problems:
+        refuse("config", problems)

@@ -1,0 +1,91 @@
+"""Optimizer and scheduler tried on a single weight, before anything is built in earnest.
+
+The constructors of torch.optim check the ranges of their arguments themselves, and schedulers
+some only when they step; so they are built and stepped through the epochs of the run.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch.optim import lr_scheduler
+
+from utils.config import Config, Part
+from utils.problems import Problem
+from utils.registry import arguments_model
+
+LONGEST = 10_000  # epochs stepped through: a tenth of a second
+
+
+def rehearse_optimizer(config: Config, parts: Any) -> Iterator[Problem]:
+    """The optimizer takes its arguments."""
+    yield from _refusal(config.optimizer, "optimizer", _optimizer)
+
+
+def rehearse_scheduler(config: Config, parts: Any) -> Iterator[Problem]:
+    """The scheduler takes its arguments and gives every epoch a learning rate."""
+
+    def rehearse(part: Part) -> None:
+        _step_through(_optimizer(config.optimizer), part, config.trainer.epochs)
+
+    if config.lr_scheduler and not any(rehearse_optimizer(config, parts)):
+        yield from _refusal(config.lr_scheduler, "lr_scheduler", rehearse)
+
+
+def _optimizer(part: Part) -> torch.optim.Optimizer:
+    return getattr(torch.optim, part.type)([torch.nn.Parameter(torch.zeros(1))], **part.args)
+
+
+def _step_through(optimizer: torch.optim.Optimizer, part: Part, epochs: int) -> None:
+    """Step the scheduler as often as the run will.
+
+    Raises:
+        ValueError: a learning rate that is negative or no number; or whatever torch raises.
+    """
+    scheduler = getattr(lr_scheduler, part.type)(optimizer, **part.args)
+    value = (0.0,) if part.type == "ReduceLROnPlateau" else ()
+    optimizer.step()  # moves nothing, there are no gradients; without it schedulers warn
+    for epoch in range(1, min(epochs, LONGEST) + 1):
+        rate = float(optimizer.param_groups[0]["lr"])
+        if not 0 <= rate < math.inf:
+            raise ValueError(f"the learning rate of epoch {epoch} would be {rate:g}")
+        scheduler.step(*value)
+
+
+def _refusal(part: Part, path: str, attempt: Callable[[Part], Any]) -> Iterator[Problem]:
+    """The problem of a part that torch refuses, with the argument to blame where it is one."""
+    reason = _reason(attempt, part)
+    if reason is None:
+        return
+    culprits = [
+        name
+        for name, other in _harmless(part).items()
+        if _reason(attempt, part.model_copy(update={"args": part.args | {name: other}})) is None
+    ]
+    if len(culprits) == 1:
+        path, value = f"{path}.args.{culprits[0]}", part.args[culprits[0]]
+    else:
+        path, value = f"{path}.args", {name: part.args[name] for name in _harmless(part)}
+    yield Problem(path, value, f"{part.type} refuses it: {reason}")
+
+
+def _reason(attempt: Callable[[Part], Any], part: Part) -> str | None:
+    """Why torch refuses `part`, or None where it does not."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # the real ones will say it again
+            attempt(part)
+    except Exception as error:  # torch raises nearly anything, for no argument twice the same
+        return (str(error) or type(error).__name__).splitlines()[0]
+    return None
+
+
+def _harmless(part: Part) -> dict[str, Any]:
+    """For each argument that is not at its default, the default; 1 where there is none."""
+    cls = getattr(torch.optim, part.type, None) or getattr(lr_scheduler, part.type)
+    usual = {}
+    for name, field in arguments_model(cls).model_fields.items():
+        value = 1 if field.is_required() else field.default
+        usual[name] = list(value) if isinstance(value, tuple) else value
+    return {name: value for name, value in usual.items() if part.args[name] != value}
