@@ -37,7 +37,7 @@ def main() -> None:
         config, checkpoint, folder = reopen(args.resume, args.set, classes)
     else:
         config = check_config(content, classes, args.config, args.set)
-    check_writable(folder or Path(config.trainer.save_dir))
+        check_writable(Path(config.trainer.save_dir))
     if config.sweep:
         return run_sweep(config, args.config, args.set, args.device, classes)
     device = pick_device(args.device)
@@ -66,7 +66,7 @@ def main() -> None:
     with open_run(config, folder, checkpoint) as run:
         trainer = Trainer(evaluator, optimizer, scheduler, loader, validation, config, data, run)
         if checkpoint:
-            restore(trainer, checkpoint)
+            restore(trainer, checkpoint, args.set)
         trainer.announce()
         trainer.train()
 

@@ -7,11 +7,9 @@ from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from model.loss import BaseLoss
 from model.metric import MAP_METRICS, metrics_for
-from trainer.rehearsal import rehearse_optimizer, rehearse_scheduler
+from trainer.rehearsal import Parts, rehearse_optimizer, rehearse_scheduler
 from utils.config import Config
 from utils.problems import Problem, hint, refuse
-
-Parts = dict[str, dict[str, type]]  # part -> type -> class
 
 
 def check_metrics(config: Config, parts: Parts) -> Iterator[Problem]:

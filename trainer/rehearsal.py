@@ -10,42 +10,46 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch.optim import lr_scheduler
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from utils.config import Config, Part
 from utils.problems import Problem
 from utils.registry import arguments_model
 
+Parts = dict[str, dict[str, type]]  # part -> type -> class
 LONGEST = 10_000  # epochs stepped through: a tenth of a second
 
 
-def rehearse_optimizer(config: Config, parts: Any) -> Iterator[Problem]:
+def rehearse_optimizer(config: Config, parts: Parts) -> Iterator[Problem]:
     """The optimizer takes its arguments."""
-    yield from _refusal(config.optimizer, "optimizer", _optimizer)
+    cls = parts["optimizer"][config.optimizer.type]
+    yield from _refusal(config.optimizer, cls, "optimizer", lambda part: _optimizer(cls, part))
 
 
-def rehearse_scheduler(config: Config, parts: Any) -> Iterator[Problem]:
+def rehearse_scheduler(config: Config, parts: Parts) -> Iterator[Problem]:
     """The scheduler takes its arguments and gives every epoch a learning rate."""
+    if not config.lr_scheduler or any(rehearse_optimizer(config, parts)):
+        return
+    optimizers, cls = parts["optimizer"], parts["lr_scheduler"][config.lr_scheduler.type]
 
     def rehearse(part: Part) -> None:
-        _step_through(_optimizer(config.optimizer), part, config.trainer.epochs)
+        optimizer = _optimizer(optimizers[config.optimizer.type], config.optimizer)
+        _step_through(optimizer, cls(optimizer, **part.args), config.trainer.epochs)
 
-    if config.lr_scheduler and not any(rehearse_optimizer(config, parts)):
-        yield from _refusal(config.lr_scheduler, "lr_scheduler", rehearse)
-
-
-def _optimizer(part: Part) -> torch.optim.Optimizer:
-    return getattr(torch.optim, part.type)([torch.nn.Parameter(torch.zeros(1))], **part.args)
+    yield from _refusal(config.lr_scheduler, cls, "lr_scheduler", rehearse)
 
 
-def _step_through(optimizer: torch.optim.Optimizer, part: Part, epochs: int) -> None:
+def _optimizer(cls: type, part: Part) -> torch.optim.Optimizer:
+    return cls([torch.nn.Parameter(torch.zeros(1))], **part.args)
+
+
+def _step_through(optimizer: torch.optim.Optimizer, scheduler: Any, epochs: int) -> None:
     """Step the scheduler as often as the run will.
 
     Raises:
         ValueError: a learning rate that is negative or no number; or whatever torch raises.
     """
-    scheduler = getattr(lr_scheduler, part.type)(optimizer, **part.args)
-    value = (0.0,) if part.type == "ReduceLROnPlateau" else ()
+    value = (0.0,) if isinstance(scheduler, ReduceLROnPlateau) else ()
     optimizer.step()  # moves nothing, there are no gradients; without it schedulers warn
     for epoch in range(1, min(epochs, LONGEST) + 1):
         rate = float(optimizer.param_groups[0]["lr"])
@@ -54,20 +58,23 @@ def _step_through(optimizer: torch.optim.Optimizer, part: Part, epochs: int) -> 
         scheduler.step(*value)
 
 
-def _refusal(part: Part, path: str, attempt: Callable[[Part], Any]) -> Iterator[Problem]:
+def _refusal(
+    part: Part, cls: type, path: str, attempt: Callable[[Part], Any]
+) -> Iterator[Problem]:
     """The problem of a part that torch refuses, with the argument to blame where it is one."""
     reason = _reason(attempt, part)
     if reason is None:
         return
+    harmless = _harmless(part, cls)
     culprits = [
         name
-        for name, other in _harmless(part).items()
+        for name, other in harmless.items()
         if _reason(attempt, part.model_copy(update={"args": part.args | {name: other}})) is None
     ]
     if len(culprits) == 1:
         path, value = f"{path}.args.{culprits[0]}", part.args[culprits[0]]
     else:
-        path, value = f"{path}.args", {name: part.args[name] for name in _harmless(part)}
+        path, value = f"{path}.args", {name: part.args[name] for name in harmless}
     yield Problem(path, value, f"{part.type} refuses it: {reason}")
 
 
@@ -81,9 +88,8 @@ def _reason(attempt: Callable[[Part], Any], part: Part) -> str | None:
     return None
 
 
-def _harmless(part: Part) -> dict[str, Any]:
+def _harmless(part: Part, cls: type) -> dict[str, Any]:
     """For each argument that is not at its default, the default; 1 where there is none."""
-    cls = getattr(torch.optim, part.type, None) or getattr(lr_scheduler, part.type)
     usual = {}
     for name, field in arguments_model(cls).model_fields.items():
         value = 1 if field.is_required() else field.default

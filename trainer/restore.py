@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from base.base_trainer import BaseTrainer
-from trainer.resume import CHANGEABLE
+from trainer.resume import LEARNING_RATE, log_changes
 from utils.checkpoint import checkpoints_in, load_checkpoint, place_of, remove_passed
 from utils.errors import CheckpointError
 from utils.finite import largest
-from utils.problems import shown
+from utils.overrides import key_of
 
 SHOWN = 6  # differences a message lists at most
 
@@ -39,8 +39,11 @@ def check_weights(model: nn.Module, state: dict[str, Any]) -> None:
     _refuse("the weights do not fit the model", problems)
 
 
-def restore(trainer: BaseTrainer, checkpoint: dict[str, Any]) -> None:
+def restore(trainer: BaseTrainer, checkpoint: dict[str, Any], overrides: list[str]) -> None:
     """Put a trainer where the checkpoint was; what lies after it in the folder is set aside.
+
+    Args:
+        overrides: of the command line; a learning rate given there is that of the next epoch.
 
     Raises:
         CheckpointError: the checkpoint is of other parts than the trainer's.
@@ -57,10 +60,11 @@ def restore(trainer: BaseTrainer, checkpoint: dict[str, Any]) -> None:
     trainer.resume(checkpoint)
     trainer.model.load_state_dict(checkpoint["state_dict"])
     trainer.run.keep_config(trainer.config)
-    rate = trainer.config.optimizer.args.get("lr")
-    if rate != checkpoint["config"]["optimizer"]["args"].get("lr"):
-        _set_learning_rate(trainer, rate)
     log_changes(trainer, checkpoint)
+    rate = trainer.config.optimizer.args.get("lr")
+    is_new = rate != checkpoint["config"]["optimizer"]["args"].get("lr")
+    if is_new or LEARNING_RATE in map(key_of, overrides):
+        _set_learning_rate(trainer, rate)
     _report_differences(trainer, checkpoint)
     _set_aside_later(trainer)
     here = trainer.run.folder / trainer.checkpoint_name()
@@ -202,18 +206,3 @@ def _is_after(best: Any, epoch: int) -> bool:
         return load_checkpoint(best)["epoch"] > epoch
     except CheckpointError:
         return True  # nobody can use it
-
-
-def log_changes(trainer: BaseTrainer, checkpoint: dict[str, Any]) -> None:
-    """Write down what the rest of the run does otherwise than the epochs before."""
-    before = checkpoint["config"]
-    for key in CHANGEABLE:
-        old, new = _value_of(before, key), _value_of(trainer.config.as_json(), key)
-        if old != new:
-            trainer.run.log(f"changed: {key} from {shown(old)} to {shown(new)}")
-
-
-def _value_of(content: dict[str, Any], key: str) -> Any:
-    for step in key.split("."):
-        content = content.get(step, {})
-    return content

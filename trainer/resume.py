@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from base.base_trainer import BaseTrainer
 from utils.check import Catalogue, check_config
 from utils.checkpoint import find_run, load_checkpoint, newest_checkpoint
 from utils.config import Config
@@ -14,8 +15,8 @@ from utils.overrides import apply_overrides, key_of
 from utils.problems import shown
 
 LEARNING_RATE = "optimizer.args.lr"
-# What may change between a run's beginning and its end. Data files may have moved: what they
-# hold is compared.
+# What may change between a run's beginning and its end. The files of the data may move: their
+# fingerprint is compared.
 CHANGEABLE = (
     "trainer.epochs",
     "trainer.save_period",
@@ -29,8 +30,16 @@ CHANGEABLE = (
     "dataset.args.root",
     LEARNING_RATE,
 )
-# What says nothing of the training itself.
-NOT_TRAINED = ("generation", "description", "$schema", "trainer.save_dir")
+# What config.json may say otherwise than a checkpoint: what an earlier resumption changed, and
+# what does not touch the training.
+TOLERATED = (
+    *CHANGEABLE,
+    "dataset.args.",
+    "generation.",
+    "trainer.save_dir",
+    "description",
+    "$schema",
+)
 # Why all else may not, by how the key begins.
 REASONS = {
     "name": "the run keeps its folder",
@@ -88,6 +97,43 @@ def reopen(
     return config, checkpoint, folder
 
 
+def _check_changeable(override: str, config: Config, trained: int) -> None:
+    """Raise a ConfigError where a resumed run cannot take an override, saying why."""
+    key = key_of(override)
+    if key not in CHANGEABLE:
+        reason = next((why for begins, why in REASONS.items() if key.startswith(begins)), None)
+        raise ConfigError(
+            f"-s {override}: cannot change in a resumed run"
+            + (f": {reason}" if reason else "")
+            + f"; only {', '.join(CHANGEABLE)} can. Begin a new run with -c"
+        )
+    if key == "trainer.epochs" and config.trainer.epochs < trained:
+        raise ConfigError(
+            f"-s {override}: {trained} epochs are trained already; go on from an earlier "
+            "checkpoint, -r RUN/checkpoint-epochN.pth"
+        )
+    scheduler = config.lr_scheduler
+    if key == LEARNING_RATE and scheduler and scheduler.type in RATE_SETTERS:
+        raise ConfigError(
+            f"-s {override}: would do nothing: {scheduler.type} sets every rate itself"
+        )
+
+
+def log_changes(trainer: BaseTrainer, checkpoint: dict[str, Any]) -> None:
+    """Write down what the rest of the run does otherwise than the epochs before."""
+    before = checkpoint["config"]
+    for key in CHANGEABLE:
+        old, new = _value_of(before, key), _value_of(trainer.config.as_json(), key)
+        if old != new:
+            trainer.run.log(f"changed: {key} from {shown(old)} to {shown(new)}")
+
+
+def _value_of(content: dict[str, Any], key: str) -> Any:
+    for step in key.split("."):
+        content = content.get(step, {})
+    return content
+
+
 def _run_folder(path: Path) -> Path:
     return path if (path / "config.json").is_file() else find_run(path)
 
@@ -123,8 +169,7 @@ def _run_config(
     differing = [
         f"{key} is {shown(ours_flat.get(key))} and {shown(theirs_flat.get(key))}"
         for key in sorted(ours_flat.keys() | theirs_flat.keys())
-        if ours_flat.get(key) != theirs_flat.get(key)
-        and not key.startswith((*CHANGEABLE, *NOT_TRAINED))
+        if ours_flat.get(key) != theirs_flat.get(key) and not key.startswith(TOLERATED)
     ]
     if differing:
         raise CheckpointError(
@@ -143,28 +188,6 @@ def _flat(content: Any, at: str = "") -> dict[str, Any]:
     for key, value in pairs:
         flat |= _flat(value, f"{at}.{key}" if at else str(key))
     return flat
-
-
-def _check_changeable(override: str, config: Config, trained: int) -> None:
-    """Raise a ConfigError where a resumed run cannot take an override, saying why."""
-    key = key_of(override)
-    if key not in CHANGEABLE:
-        reason = next((why for begins, why in REASONS.items() if key.startswith(begins)), None)
-        raise ConfigError(
-            f"-s {override}: cannot change in a resumed run"
-            + (f": {reason}" if reason else "")
-            + f"; only {', '.join(CHANGEABLE)} can. Begin a new run with -c"
-        )
-    if key == "trainer.epochs" and config.trainer.epochs < trained:
-        raise ConfigError(
-            f"-s {override}: {trained} epochs are trained already; go on from an earlier "
-            "checkpoint, -r RUN/checkpoint-epochN.pth"
-        )
-    scheduler = config.lr_scheduler
-    if key == LEARNING_RATE and scheduler and scheduler.type in RATE_SETTERS:
-        raise ConfigError(
-            f"-s {override}: would do nothing: {scheduler.type} sets every rate itself"
-        )
 
 
 def open_trained(

@@ -62,7 +62,7 @@ class TrainerSection(Section):
     save_period: PositiveInt = 10
     """A checkpoint every so many epochs, and one at the end."""
     save_steps: NonNegativeInt = 0
-    """A checkpoint within an epoch every so many updates, in place of the one before; 0: none."""
+    """A checkpoint also every so many steps, within epochs; 0 for none."""
     monitor: Annotated[str, Field(json_schema_extra={"pattern": MONITOR})] = "min val_loss"
     """What the best model is best at: 'min NAME', 'max NAME' or 'off'. NAME is 'loss' or a metric,
     with 'val_' in front for that of the images held out."""
