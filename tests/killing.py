@@ -5,6 +5,7 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from tests import processes
@@ -27,7 +28,30 @@ EXPERIMENT = {
     "lr_scheduler": {"type": "CosineAnnealingLR", "args": {"T_max": 5}},
     "trainer": {"epochs": 5, "save_period": 1, "save_steps": 2, "tensorboard": False},
 }
-STEPS_IN_EPOCH = 5
+VARIATIONAL = {
+    "arch": {
+        "type": "VAE",
+        "args": {
+            "encoder": [{"conv": 4, "stride": 2}],
+            "latent": {"linear": 3},
+            "decoder": "mirror",
+        },
+    },
+    "loss": {"type": "ELBO", "args": {"warm_up": 3}},
+    "corruption": {"type": "GaussianNoise", "args": {"sigma": 0.3}},
+}
+
+
+def from_files(folder):
+    """The variational experiment on images that two workers read from files."""
+    drawn = np.random.default_rng(0)
+    data = folder / "images.npy"
+    np.save(data, drawn.integers(0, 256, (41, 12, 12), np.uint8))
+    batches = {"batch_size": 8, "validation_split": 8, "memory": 0, "num_workers": 2}
+    return VARIATIONAL | {
+        "dataset": {"type": "Arrays", "args": {"data": str(data)}},
+        "data_loader": {"type": "ImageLoader", "args": batches},
+    }
 
 
 def write_config(folder, changes=None, **trainer):

@@ -8,23 +8,42 @@ from functools import partial
 import pytest
 
 from tests import processes
-from tests.killing import Killer, content_of, end_state, run_folder, uninterrupted, write_config
+from tests.killing import (
+    VARIATIONAL,
+    Killer,
+    content_of,
+    end_state,
+    from_files,
+    run_folder,
+    uninterrupted,
+    write_config,
+)
 from utils.checkpoint import checkpoints_in, load_checkpoint, save_checkpoint
 
 
-@pytest.mark.parametrize("board", [False, True])
-def test_a_run_killed_at_random_ends_bit_for_bit_the_same(tmp_path, board):
+@pytest.mark.parametrize(
+    ("changes", "board", "kills"),
+    [
+        (lambda folder: {}, False, 8),
+        (lambda folder: {}, True, 5),
+        (lambda folder: VARIATIONAL, False, 7),
+        (from_files, False, 5),
+    ],
+    ids=["autoencoder", "with tensorboard", "vae of noisy images", "vae from files"],
+)
+def test_a_run_killed_at_random_ends_bit_for_bit_the_same(tmp_path, changes, board, kills):
     seed = random.randrange(10**6)
-    killer = Killer(tmp_path, random.Random(seed), tensorboard=board)
-    killer.kill(13 if board else 25)
+    killer = Killer(tmp_path, random.Random(seed), changes(tmp_path), tensorboard=board)
+    killer.kill(kills)
     assert not killer.different, f"seed {seed}"
 
 
 @pytest.mark.slow
-def test_a_longer_run_killed_often_ends_the_same(tmp_path):
+@pytest.mark.parametrize("changes", [{}, VARIATIONAL], ids=["autoencoder", "vae"])
+def test_a_longer_run_killed_often_ends_the_same(tmp_path, changes):
     seed = random.randrange(10**6)
-    killer = Killer(tmp_path, random.Random(seed), epochs=30, save_steps=3)
-    killer.kill(60)
+    killer = Killer(tmp_path, random.Random(seed), changes, epochs=30, save_steps=3)
+    killer.kill(30)
     assert not killer.different, f"seed {seed}"
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from tests import processes
@@ -10,6 +11,7 @@ from tests.killing import (
     content_of,
     digest,
     end_state,
+    from_files,
     lines_of,
     resume,
     run_folder,
@@ -167,6 +169,32 @@ def test_no_epoch_is_twice_in_tensorboard(tmp_path):
     events = EventAccumulator(str(run)).Reload()
     assert [event.step for event in events.Scalars("loss/train")] == [1, 2, 3, 4, 5]
     assert len(list(run.glob("events*"))) == 2
+
+
+@pytest.mark.parametrize(("first", "then"), [(0, 2), (2, 0)])
+def test_the_number_of_workers_may_change(tmp_path, first, then):
+    changes = from_files(tmp_path)
+    expected = end_state(uninterrupted(tmp_path / "reference", changes))
+    changes["data_loader"]["args"]["num_workers"] = first
+    run = uninterrupted(tmp_path / "other", changes, save_steps=0)
+    for epoch in (3, 4, 5):
+        (run / checkpoint_name(epoch)).unlink()
+    resume(run, "-s", f"data_loader.args.num_workers={then}")
+    assert end_state(run) == expected
+
+
+def test_files_that_were_moved_are_found_and_files_that_changed_are_refused(tmp_path):
+    changes = from_files(tmp_path)
+    run = uninterrupted(tmp_path / "run", changes)
+    data = tmp_path / "images.npy"
+    moved = data.rename(tmp_path / "moved.npy")
+    more = ("-s", f"dataset.args.data={moved}", "trainer.epochs=6")
+    assert "epoch 6/6" in resume(run, *more)
+    images = np.load(moved)
+    np.save(moved, images[::-1])
+    code, said = processes.run("-r", run, "-s", "trainer.epochs=7", output=tmp_path / "out")
+    assert code == 2
+    assert "the data set has changed" in said
 
 
 def test_another_order_of_the_images_is_refused(finished, run):

@@ -32,7 +32,14 @@ CHANGEABLE = (
 )
 # What config.json may say otherwise than a checkpoint: what an earlier resumption changed, and
 # what does not touch the training.
-TOLERATED = (*CHANGEABLE, "dataset.args.", "generation.", "trainer.save_dir", "description")
+TOLERATED = (
+    *CHANGEABLE,
+    "dataset.args.",
+    "generation.",
+    "trainer.save_dir",
+    "description",
+    "$schema",
+)
 # Why all else may not, by how the key begins.
 REASONS = {
     "name": "the run keeps its folder",
