@@ -8,12 +8,32 @@ from utils.errors import run_command
 
 
 def main() -> None:
-    """Config -> parts -> Trainer.train()."""
+    """Command line -> checked config -> one run, or the runs of a sweep."""
     args = parse_arguments()
     from utils.check import check_config, read_config
 
     # Read before torch is imported, which takes seconds that a slip in the JSON need not cost.
     content = None if args.resume else read_config(args.config, args.set)
+    from trainer.parts import catalogue
+    from trainer.resume import reopen
+    from trainer.sweep import run_sweep
+    from utils.output import check_writable
+
+    classes = catalogue()
+    if args.resume:
+        config, checkpoint, folder = reopen(args.resume, args.set, classes)
+    else:
+        config = check_config(content, classes, args.config, args.set)
+        checkpoint = folder = None
+        check_writable(Path(config.trainer.save_dir))
+    if config.sweep:
+        run_sweep(config, args.config, args.set, args.device, classes)
+    else:
+        train(config, classes, args.device, checkpoint, folder, args.set)
+
+
+def train(config, classes, device_name, checkpoint, folder, overrides) -> None:
+    """Config -> parts -> Trainer.train()."""
     import torch
 
     from data_loader.corruption import Corrupter
@@ -21,26 +41,15 @@ def main() -> None:
     from model.metric import metrics_for
     from trainer.checks import check_fit
     from trainer.evaluate import Evaluator
-    from trainer.parts import catalogue, fuse
+    from trainer.parts import fuse
     from trainer.restore import restore
-    from trainer.resume import check_data, reopen
-    from trainer.sweep import run_sweep
+    from trainer.resume import check_data
     from trainer.trainer import Trainer
     from utils.build import build
     from utils.device import pick_device, pick_precision
-    from utils.output import check_writable
     from utils.seed import seed_init
 
-    classes = catalogue()
-    checkpoint = folder = None
-    if args.resume:
-        config, checkpoint, folder = reopen(args.resume, args.set, classes)
-    else:
-        config = check_config(content, classes, args.config, args.set)
-        check_writable(Path(config.trainer.save_dir))
-    if config.sweep:
-        return run_sweep(config, args.config, args.set, args.device, classes)
-    device = pick_device(args.device)
+    device = pick_device(device_name)
     config.trainer.precision = pick_precision(config.trainer.precision, device)
 
     make = partial(build, config, classes)
@@ -66,7 +75,7 @@ def main() -> None:
     with open_run(config, folder, checkpoint) as run:
         trainer = Trainer(evaluator, optimizer, scheduler, loader, validation, config, data, run)
         if checkpoint:
-            restore(trainer, checkpoint, args.set)
+            restore(trainer, checkpoint, overrides)
         trainer.announce()
         trainer.train()
 
