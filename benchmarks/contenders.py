@@ -236,14 +236,14 @@ def bare(task: Task, precision: str) -> Outcome:
     if precision == "bf16":
         needs_bf16(task.device)
     network = plain(task.network).to(task.device, memory_format=torch.channels_last)
-    images = task.images.to(task.device, memory_format=torch.channels_last)
+    images = task.images.permute(0, 2, 3, 1).contiguous().to(task.device)  # [N, H, W, C]
     optimizer = adam(network, fused=task.device.type in ("cpu", "cuda"))
     watch = Stopwatch(task.device)
     network.train()
     for _ in range(WARM_UP + task.epochs):
         watch.start()
         for places in torch.randperm(len(images), device=task.device).split(BATCH_SIZE):
-            batch = images.index_select(0, places)
+            batch = images.index_select(0, places).permute(0, 3, 1, 2)  # is channels_last
             optimizer.zero_grad()
             with autocast(task.device, precision):
                 made = network(batch)
