@@ -50,7 +50,8 @@ class MSE(BaseLoss):
         self, output: dict[str, torch.Tensor], target: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """-> {"loss": [N]}."""
-        return {"loss": per_image((output["reconstruction"] - target).square())}
+        error = F.mse_loss(output["reconstruction"], target, reduction="none")
+        return {"loss": per_image(error)}
 
 
 class L1(BaseLoss):
