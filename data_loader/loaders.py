@@ -76,7 +76,8 @@ class ImageLoader(BaseDataLoader):
         if not pieces:
             return
         for places, stored in zip(pieces, self._fetch(pieces), strict=True):
-            yield Batch(self.dataset.to_images(stored), places)
+            images = self.dataset.to_images(stored)
+            yield Batch(images.contiguous(memory_format=torch.channels_last), places)
 
     def of(self, indices: torch.Tensor) -> Self:
         """A loader of other images of the same data set, in the order given."""
