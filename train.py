@@ -70,8 +70,8 @@ def train(config, classes, device_name, checkpoint, folder, overrides) -> None:
     known = metrics_for(dataset.extra_metrics)
     metrics = {name: known[name] for name in config.metrics}
     corrupter = Corrupter(corruption, config.seed)
-    precision = config.trainer.precision
-    evaluator = Evaluator(model, loss, metrics, dataset, device, precision, corrupter)
+    how = config.trainer.precision, corrupter, config.trainer.compile
+    evaluator = Evaluator(model, loss, metrics, dataset, device, *how)
     with open_run(config, folder, checkpoint) as run:
         trainer = Trainer(evaluator, optimizer, scheduler, loader, validation, config, data, run)
         if checkpoint:

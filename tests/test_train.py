@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 from conftest import command, fresh_command, numbers_of, only_run
 
@@ -45,3 +46,17 @@ def test_epoch_means_weigh_every_image_the_same(small, written, tmp_path):
     assert abs(numbers_of(run)[0]["loss"] - by_hand) < 1e-7
     tested = json.loads((run / "test" / "metrics.json").read_text())
     assert abs(tested["splits"]["train"]["mse"] - by_hand) < 1e-7
+
+
+@pytest.mark.slow
+def test_a_compiled_model_trains_to_the_same_numbers(small, written, tmp_path):
+    small["trainer"]["precision"] = "fp32"
+    losses = []
+    for name, is_compiled in (("plain", False), ("compiled", True)):
+        small["name"] = name
+        small["trainer"]["compile"] = is_compiled
+        done = fresh_command("train.py", "-c", written(small))
+        assert done.returncode == 0, done.stderr
+        (run,) = (tmp_path / "saved" / name).iterdir()
+        losses.append(numbers_of(run)[-1]["val_loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)

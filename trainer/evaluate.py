@@ -26,6 +26,7 @@ class Evaluator:
         device: where the model is.
         precision: "fp32" or "bf16", what the layers compute in; all else is float32.
         corrupter: what the model has to clean; None shows it the images as they are.
+        is_compiled: whether `run` goes through torch.compile.
     """
 
     def __init__(
@@ -37,10 +38,12 @@ class Evaluator:
         device: torch.device,
         precision: str,
         corrupter: Corrupter | None = None,
+        is_compiled: bool = False,
     ) -> None:
         self.model, self.loss, self.metrics = model, loss, metrics
         self.dataset, self.device, self.precision = dataset, device, precision
         self.corrupter = corrupter or Corrupter()
+        self._forward = torch.compile(model) if is_compiled else model
 
     def seen(self, batch: Batch) -> torch.Tensor:
         """What the model is shown of a batch in evaluation: the images, corrupted if asked for."""
@@ -50,7 +53,7 @@ class Evaluator:
         """What the model makes of images [n, C, H, W]: 'reconstruction', 'code', ... float32."""
         images = images.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.precision):
-            output = self.model(images)
+            output = self._forward(images)
         return {name: value.float() for name, value in output.items()}
 
     def measure(self, output: Numbers, images: torch.Tensor) -> Numbers:

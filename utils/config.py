@@ -73,7 +73,7 @@ class TrainerSection(Section):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """What layers compute in; 'auto' is bf16 where the device has units for it."""
     compile: bool = False
-    """Whether torch.compile makes the model faster, after minutes of work."""
+    """Whether the model goes through torch.compile, which takes a while at the start."""
 
     @field_validator("monitor")
     @classmethod
