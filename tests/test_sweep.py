@@ -43,13 +43,19 @@ def test_a_member_that_cannot_run_is_refused_before_any_runs(small, written, tmp
     assert not (tmp_path / "saved").exists()
 
 
+def scores_of(mse):
+    return {"count": 5, "mse": mse, "ssim": None, "corrupted": {"mse": 2 * mse}}
+
+
 def test_a_table_gives_mean_and_spread_over_seeds():
     facts = {"parameters": 7, "code_size": 2, "compression_ratio": 8.0}
     results = [
-        (Member("a", seed, [], Path()), {"splits": {"train": {"count": 5, "mse": mse}}, **facts})
+        (Member("a", seed, [], Path()), {"splits": {"train": scores_of(mse)}, **facts})
         for seed, mse in ((0, 1.0), (1, 3.0))
     ]
     (row,) = sweep_table(results)
     assert row["mse"] == 2.0
     assert round(row["mse sd"], 6) == round(2**0.5, 6)
+    assert row["corrupted mse"] == 4.0
+    assert "ssim" not in row
     assert "| 2 ± 1.4 |" in markdown([row])

@@ -113,13 +113,23 @@ def sweep_table(results: list[tuple[Member, dict[str, Any]]]) -> list[dict[str, 
         ]
         row = {"setting": setting, "seeds": len(reports), "split": split}
         row |= {fact: reports[0][fact] for fact in FACTS}
-        for name in reports[0]["splits"][split]:
-            values = [report["splits"][split][name] for report in reports]
+        scores = [_flat(report["splits"][split]) for report in reports]
+        for name in scores[0]:
+            values = [numbers[name] for numbers in scores]
             if name != "count" and None not in values:
                 row[name] = statistics.fmean(values)
                 row[f"{name} sd"] = statistics.stdev(values) if len(values) > 1 else 0.0
         rows.append(row)
     return rows
+
+
+def _flat(scores: dict[str, Any]) -> dict[str, float | None]:
+    """The scores of a split; those of the corrupted images, which lie deeper, by both names."""
+    flat: dict[str, float | None] = {}
+    for name, value in scores.items():
+        inner = value if isinstance(value, dict) else {"": value}
+        flat |= {f"{name} {key}".strip(): number for key, number in inner.items()}
+    return flat
 
 
 def write_table(
@@ -142,7 +152,8 @@ def write_table(
         old.unlink()
     for member, report in results:
         split = scores[member.setting]["split"]
-        numbers = {name: value for name, value in report["splits"][split].items() if value}
+        flat = _flat(report["splits"][split])
+        numbers = {name: value for name, value in flat.items() if value is not None}
         write_hparams(folder / "hparams" / member.folder.name,
                       {"setting": member.setting, "seed": member.seed}, numbers)  # fmt: skip
 
