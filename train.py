@@ -27,7 +27,7 @@ def main() -> None:
         checkpoint = folder = None
         check_writable(Path(config.trainer.save_dir))
     if config.sweep:
-        run_sweep(config, args.config, args.set, args.device, classes)
+        run_sweep(config, args.device, classes)
     else:
         train(config, classes, args.device, checkpoint, folder, args.set)
 

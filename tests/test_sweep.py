@@ -19,7 +19,7 @@ def test_a_sweep_runs_each_member_once_and_tells_their_scores(small, written, tm
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "saved" / "small-sweep"
     rows = list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
-    assert [row["setting"] for row in rows] == ["lr 0.01", "lr 0.0"]
+    assert [row["setting"] for row in rows] == ["optimizer.args.lr 0.01", "optimizer.args.lr 0.0"]
     for row in rows:
         (report,) = (tmp_path / "saved").glob(f"small-{rows.index(row)}-*/*/test/metrics.json")
         validation = json.loads(report.read_text())["splits"]["validation"]
@@ -50,7 +50,7 @@ def scores_of(mse):
 def test_a_table_gives_mean_and_spread_over_seeds():
     facts = {"parameters": 7, "code_size": 2, "compression_ratio": 8.0}
     results = [
-        (Member("a", seed, [], Path()), {"splits": {"train": scores_of(mse)}, **facts})
+        (Member(0, "a", seed, {}, Path()), {"splits": {"train": scores_of(mse)}, **facts})
         for seed, mse in ((0, 1.0), (1, 3.0))
     ]
     (row,) = sweep_table(results)
@@ -59,3 +59,26 @@ def test_a_table_gives_mean_and_spread_over_seeds():
     assert row["corrupted mse"] == 4.0
     assert "ssim" not in row
     assert "| 2 ± 1.4 |" in markdown([row])
+
+
+def test_settings_whose_keys_end_alike_stay_apart():
+    facts = {"parameters": 7, "code_size": 2, "compression_ratio": 8.0}
+    results = [
+        (Member(place, "a", 0, {}, Path()), {"splits": {"train": scores_of(mse)}, **facts})
+        for place, mse in ((0, 1.0), (1, 3.0))
+    ]
+    assert [row["mse"] for row in sweep_table(results)] == [1.0, 3.0]
+
+
+def test_a_member_is_found_again_unless_it_would_be_trained_otherwise(small):
+    from trainer.parts import catalogue
+    from trainer.sweep import plan_sweep
+    from utils.check import check_config
+
+    def folders(**trainer):
+        content = small | {"sweep": {"runs": [{}]}, "trainer": small["trainer"] | trainer}
+        config = check_config(content, catalogue(), "config.json")
+        return [member.folder.name for member in plan_sweep(config, catalogue())]
+
+    assert folders() == folders(save_period=3)
+    assert folders() != folders(epochs=7)

@@ -111,6 +111,9 @@ def check_fit(
             "or watch 'min loss'"
         )
         problems.append(Problem("trainer.monitor", config.trainer.monitor, rule))
+    if config.generation.split == "validation" and not has_validation:
+        rule = "no image is held out for validation; take 'train'"
+        problems.append(Problem("generation.split", "validation", rule))
     if loss.needs_probabilities and network.output_activation != "sigmoid":
         rule = 'needs reconstructions in [0, 1]; end the decoder with "activation": "sigmoid"'
         problems.append(Problem("loss.type", config.loss.type, rule))

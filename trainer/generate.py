@@ -1,5 +1,6 @@
 """New images from the codes of existing ones, each with a record of what it was made from."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -41,27 +42,29 @@ def plan_children(
         sources: the places of the originals, int64 [n].
         labels: the class of every image of the data set.
     """
-    counts = _children_of_each(sources, labels, settings)
-    return [
-        Child(source, level, mix(seed, GENERATION, source, number, place))
-        for source, count in zip(sources.tolist(), counts, strict=True)
-        for place, level in enumerate(settings.levels())
-        for number in range(count)
-    ]
-
-
-def _children_of_each(
-    sources: torch.Tensor, labels: torch.Tensor, settings: GenerationSection
-) -> list[int]:
-    """How many children each original has: within a class they differ by one at most."""
+    levels = settings.levels()
     if settings.per_class is None:
-        return [settings.samples] * len(sources)
-    counts = [0] * len(sources)
-    for label in labels[sources].unique().tolist():
-        places = (labels[sources] == label).nonzero()[:, 0].tolist()
-        for turn, place in enumerate(places):
-            counts[place] = (settings.per_class - turn - 1) // len(places) + 1
-    return counts
+        turns = range(settings.samples * len(levels))
+        made = [(place, turn) for place in range(len(sources)) for turn in turns]
+    else:
+        made = sorted(_turns_of_classes(labels[sources], settings.per_class))
+    children = []
+    for place, turn in made:
+        source, level, number = int(sources[place]), turn % len(levels), turn // len(levels)
+        seed_of_child = mix(seed, GENERATION, source, number, level)
+        children.append(Child(source, levels[level], seed_of_child))
+    return children
+
+
+def _turns_of_classes(labels: torch.Tensor, per_class: int) -> Iterator[tuple[int, int]]:
+    """`per_class` turns of each class, (place in `labels`, turn of that place).
+
+    The images of a class take turns, so that none has two children more than another.
+    """
+    for label in labels.unique():
+        places = (labels == label).nonzero()[:, 0].tolist()
+        for turn in range(per_class):
+            yield places[turn % len(places)], turn // len(places)
 
 
 def generate(

@@ -15,6 +15,8 @@ from utils.overrides import apply_overrides, key_of
 from utils.problems import shown
 
 LEARNING_RATE = "optimizer.args.lr"
+# Where the images are; what they are, their fingerprint tells.
+MOVABLE = ("dataset.args.data", "dataset.args.label", "dataset.args.root", "dataset.args.download")
 # What may change between a run's beginning and its end. The files of the data may move: their
 # fingerprint is compared.
 CHANGEABLE = (
@@ -25,16 +27,13 @@ CHANGEABLE = (
     "trainer.tensorboard",
     "data_loader.args.memory",
     "data_loader.args.num_workers",
-    "dataset.args.data",
-    "dataset.args.label",
-    "dataset.args.root",
+    *MOVABLE,
     LEARNING_RATE,
 )
 # What config.json may say otherwise than a checkpoint: what an earlier resumption changed, and
 # what does not touch the training.
 TOLERATED = (
     *CHANGEABLE,
-    "dataset.args.",
     "generation.",
     "trainer.save_dir",
     "description",
@@ -61,7 +60,7 @@ RATE_SETTERS = ("OneCycleLR", "CyclicLR")
 # What does not touch the model: where the data lie, how they are read, what the model is shown
 # to clean, what to generate.
 TESTABLE = (
-    "dataset.args.",
+    *MOVABLE,
     "data_loader.args.batch_size",
     "data_loader.args.num_workers",
     "data_loader.args.memory",
@@ -135,7 +134,10 @@ def _value_of(content: dict[str, Any], key: str) -> Any:
 
 
 def _run_folder(path: Path) -> Path:
-    return path if (path / "config.json").is_file() else find_run(path)
+    """The run to go on with: of several the newest, be it stopped before its first checkpoint."""
+    if not any(path.glob("**/config.json")):
+        return find_run(path)
+    return find_run(path, "config.json")
 
 
 def _pick_checkpoint(path: Path, folder: Path) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ own. A member that has its scores is not run again, one that was interrupted goe
 import csv
 import io
 import json
+import signal
 import statistics
 import subprocess
 import sys
@@ -16,86 +17,110 @@ from typing import Any, NamedTuple
 
 from utils.check import Catalogue, check_config
 from utils.config import Config
-from utils.errors import TrainingError
+from utils.errors import Interrupted, TrainingError
 from utils.overrides import apply_overrides
 
 PROGRAMS = Path(__file__).parent.parent
 FACTS = ("parameters", "code_size", "compression_ratio")
 
 
+# What of the trainer's section does not touch the scores.
+UNSEEN = ("save_dir", "save_period", "save_steps", "tensorboard")
+
+
 class Member(NamedTuple):
     """One run of a sweep."""
 
+    place: int
+    """Of its setting in sweep.runs."""
     setting: str
-    """The overrides of its set, as text."""
+    """The overrides of its setting, as text."""
     seed: int
-    overrides: list[str]
+    config: dict[str, Any]
+    """Complete and checked."""
     folder: Path
     """Of its runs."""
 
 
-def run_sweep(
-    config: Config, path: Path, overrides: list[str], device: str, classes: Catalogue
-) -> None:
+def run_sweep(config: Config, device: str, classes: Catalogue) -> None:
     """Run what is missing of a sweep and write its table into saved/<name>-sweep/.
 
     Args:
-        path, overrides, device: the command line's -c, -s and -d.
+        device: the command line's -d.
 
     Raises:
         ConfigError: a member that cannot be run; nothing has been run then.
         TrainingError: a member that failed.
     """
-    members = plan_sweep(config, overrides, classes)
+    members = plan_sweep(config, classes)
+    folder = Path(config.trainer.save_dir) / f"{config.name}-sweep"
+    folder.mkdir(parents=True, exist_ok=True)
     results = []
     for number, member in enumerate(members, 1):
         print(f"sweep {number}/{len(members)}: {member.setting}, seed {member.seed}", flush=True)
-        results.append((member, _finish(member, path, device)))
-    folder = Path(config.trainer.save_dir) / f"{config.name}-sweep"
-    table = sweep_table(results)
-    write_table(table, results, folder)
+        results.append((member, _finish(member, folder, device)))
+    write_table(sweep_table(results), results, folder)
     print(f"written to {folder}")
 
 
-def plan_sweep(config: Config, overrides: list[str], classes: Catalogue) -> list[Member]:
+def plan_sweep(config: Config, classes: Catalogue) -> list[Member]:
     """The members of a sweep, every one of them checked."""
     content = config.as_json() | {"sweep": None}
     members = []
     for place, setting in enumerate(config.sweep.runs):
         own = [f"{key}={json.dumps(value)}" for key, value in setting.items()]
+        text = ", ".join(f"{key} {json.dumps(value)}" for key, value in setting.items())
         for seed in config.sweep.seeds or [config.seed]:
-            changes = [*own, f"seed={seed}"]
-            member = check_config(
-                apply_overrides(content, changes), classes, f"sweep.runs.{place}"
-            )
-            # The same settings find the same folder, however often the sweep is started.
-            mark = zlib.crc32(json.dumps(member.as_json() | {"trainer": None}).encode())
-            name = f"{config.name}-{place}-seed{seed}-{mark:08x}"
-            text = ", ".join(f"{key.split('.')[-1]} {value}" for key, value in setting.items())
-            folder = Path(config.trainer.save_dir) / name
-            changes = [*overrides, "sweep=null", *changes, f"name={name}"]
-            members.append(Member(text or "as it is", seed, changes, folder))
+            changed = apply_overrides(content, [*own, f"seed={seed}"])
+            member = check_config(changed, classes, f"sweep.runs.{place}").as_json()
+            # What is trained alike finds the same folder, however often the sweep is started.
+            trainer = {key: value for key, value in member["trainer"].items() if key not in UNSEEN}
+            mark = zlib.crc32(json.dumps(member | {"trainer": trainer}).encode())
+            member["name"] = f"{config.name}-{place}-seed{seed}-{mark:08x}"
+            folder = Path(config.trainer.save_dir) / member["name"]
+            members.append(Member(place, text or "as it is", seed, member, folder))
     return members
 
 
-def _finish(member: Member, path: Path, device: str) -> dict[str, Any]:
+def _finish(member: Member, folder: Path, device: str) -> dict[str, Any]:
     """The scores of a member: found, or made by running what is missing."""
     found = sorted(member.folder.glob("*/test/metrics.json"))
     if not found:
-        if any(member.folder.glob("*/checkpoint-*.pth")):
-            _run("train.py", "-r", member.folder, "-d", device)
+        begun = sorted(member.folder.glob("*/config.json"))
+        if begun:
+            _run("train.py", "-r", begun[-1].parent, "-d", device)
         else:
-            _run("train.py", "-c", path, "-d", device, "-s", *member.overrides)
+            path = folder / f"{member.folder.name}.json"
+            path.write_text(json.dumps(member.config, indent=2) + "\n", encoding="utf-8")
+            _run("train.py", "-c", path, "-d", device)
         _run("test.py", "-r", member.folder, "-d", device)
         found = sorted(member.folder.glob("*/test/metrics.json"))
     return json.loads(found[-1].read_text(encoding="utf-8"))
 
 
 def _run(program: str, *arguments: Any) -> None:
-    command = [sys.executable, str(PROGRAMS / program), *map(str, arguments)]
-    code = subprocess.run(command, check=False).returncode  # noqa: S603, our own programs
-    if code in (130, 143):
-        sys.exit(code)
+    """Run one of our programs to its end; a signal to the sweep is one to the program.
+
+    Raises:
+        Interrupted: a signal came; the program has saved.
+        TrainingError: the program failed.
+    """
+    process = subprocess.Popen([sys.executable, str(PROGRAMS / program), *map(str, arguments)])  # noqa: S603
+    stopped: list[int] = []
+
+    def stop(number: int, _: Any) -> None:
+        stopped.append(number)
+        if number == signal.SIGTERM:  # Ctrl-C at a terminal reaches the program by itself
+            process.terminate()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if stopped:
+        raise Interrupted(stopped[0], "sweep stopped; start it again to go on")
     if code:
         raise TrainingError(f"{program} {' '.join(map(str, arguments))} ended with code {code}")
 
@@ -106,8 +131,9 @@ def sweep_table(results: list[tuple[Member, dict[str, Any]]]) -> list[dict[str, 
     Scores are those of the test split, else of the validation split, else of the training split.
     """
     rows = []
-    for setting in dict.fromkeys(member.setting for member, _ in results):
-        reports = [report for member, report in results if member.setting == setting]
+    for place in dict.fromkeys(member.place for member, _ in results):
+        own = [(member, report) for member, report in results if member.place == place]
+        setting, reports = own[0][0].setting, [report for _, report in own]
         split = [name for name in ("test", "validation", "train") if name in reports[0]["splits"]][
             0
         ]
@@ -147,11 +173,11 @@ def write_table(
     (folder / "table.csv").write_text(lines.getvalue(), encoding="utf-8")
     from logger.tensorboard import write_hparams
 
-    scores = {row["setting"]: row for row in table}
+    splits = dict(zip(dict.fromkeys(member.place for member, _ in results), table, strict=True))
     for old in folder.glob("hparams/**/events.*"):
         old.unlink()
     for member, report in results:
-        split = scores[member.setting]["split"]
+        split = splits[member.place]["split"]
         flat = _flat(report["splits"][split])
         numbers = {name: value for name, value in flat.items() if value is not None}
         write_hparams(folder / "hparams" / member.folder.name,

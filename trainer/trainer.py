@@ -153,7 +153,7 @@ class Trainer(BaseTrainer):
         shown = self.validation or self.loader
         if self.kl_of_units is not None:
             self.run.board.add_spread(self.epoch, "kl of each code number", self.kl_of_units)
-        if self.epoch == self.settings.epochs:
+        if self.is_finished():
             most = min(PROJECTED, MOST_NUMBERS // self.model.code_size)
             self._show_codes(shown.of(shown.indices[:most]))
         batch = next(shown.of(shown.indices[:PREVIEWED]).batches())

@@ -165,16 +165,23 @@ def remove_passed(newest: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def find_run(path: Path) -> Path:
-    """The run folder that `path` is, or the newest run in it.
+def find_run(path: Path, pattern: str = "*.pth") -> Path:
+    """The run folder that `path` is, or the one in it whose newest file is the newest.
+
+    Args:
+        pattern: the files that a run has; those of test.py do not count.
 
     Raises:
-        CheckpointError: there is no checkpoint at `path` or below.
+        CheckpointError: there is no run at `path` or below.
     """
-    runs = {file.parent for file in path.glob("**/*.pth")}
+    runs = {file.parent for file in path.glob(f"**/{pattern}")}
     if not runs:
         raise CheckpointError(f"{path}: no checkpoint in this folder; train first")
-    return path if path in runs else max(runs, key=lambda run: (run.stat().st_mtime, run.name))
+
+    def last_written(run: Path) -> tuple[float, str]:
+        return max(file.stat().st_mtime for file in run.glob(pattern)), run.name
+
+    return path if path in runs else max(runs, key=last_written)
 
 
 def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any], list[str]]:

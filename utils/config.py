@@ -87,9 +87,9 @@ class GenerationSection(Section):
     """What test.py makes from the codes of existing images."""
 
     samples: PositiveInt = 5
-    """Children of each original."""
+    """Children of each original at each level of noise."""
     per_class: PositiveInt | None = None
-    """Children of each class instead, for as many of every class."""
+    """So many children of each class in all, for a balanced set, instead of `samples`."""
     noise: Level | Annotated[list[Level], Field(min_length=1)] = 0.1
     """Standard deviation of the Gaussian noise that is added to a code, or several of them."""
     relative: bool = False

@@ -44,7 +44,7 @@ def run_command(main: Callable[[], None]) -> None:
     except Interrupted as stop:
         _end(128 + stop.number, str(stop))
     except KeyboardInterrupt:
-        _end(128 + signal.SIGINT, "stopped before training began")
+        _end(128 + signal.SIGINT, "stopped")
 
 
 def _end(code: int, message: str) -> None:
