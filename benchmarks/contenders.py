@@ -41,7 +41,7 @@ from model.metric import metrics_for
 from trainer.evaluate import Evaluator
 from trainer.parts import catalogue, fuse
 from trainer.trainer import Trainer
-from utils.config import build
+from utils.build import build
 from utils.device import autocast, pick_precision
 
 

@@ -14,7 +14,9 @@ from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from model.network import BatchNorm
 from trainer.parts import catalogue
-from utils.config import Config, build, load_config
+from utils.build import build
+from utils.check import load_config
+from utils.config import Config
 from utils.device import computes_bf16, pick_device
 from utils.seed import seed_init
 
