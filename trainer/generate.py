@@ -24,9 +24,8 @@ class Child(NamedTuple):
 
 
 class Generated(NamedTuple):
-    """Generated images, in the order of `children`."""
+    """Generated images, in the order of the children they were planned as."""
 
-    children: list[Child]
     data: np.ndarray
     """As the data file holds images."""
     labels: np.ndarray
@@ -83,7 +82,7 @@ def generate(
         data.append(dataset.to_file(generate_images(evaluator, loader, batch, scale)))
     sources = torch.tensor([child.source for child in children])
     labels = dataset.labels.to_file(dataset.labels.indices[sources])
-    return Generated(children, np.concatenate(data), labels)
+    return Generated(np.concatenate(data), labels)
 
 
 def generate_images(
