@@ -46,9 +46,10 @@ def train(config, classes, device_name, checkpoint, folder, overrides) -> None:
     from trainer.resume import check_data
     from trainer.trainer import Trainer
     from utils.build import build
-    from utils.device import pick_device, pick_precision
+    from utils.device import keep_freed_memory, pick_device, pick_precision
     from utils.seed import seed_init
 
+    keep_freed_memory()
     device = pick_device(device_name)
     config.trainer.precision = pick_precision(config.trainer.precision, device)
 
