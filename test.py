@@ -10,6 +10,9 @@ from utils.errors import run_command
 def main() -> None:
     """Checkpoint -> the same parts -> scores, generated images, pictures."""
     args = parse_arguments()
+    from utils.ranks import refuse_ranks
+
+    refuse_ranks("test.py")
     import torch
 
     from data_loader.corruption import Corrupter
@@ -36,7 +39,7 @@ def main() -> None:
     load_weights(model, checkpoint["state_dict"])
     loss = make("loss")
     loss.begin_epoch(checkpoint["epoch"])
-    check_fit(config, model, loss, dataset, loader.split_validation() is not None)
+    check_fit(config, model, loss, dataset, loader, loader.split_validation())
     precision = usable_precision(config.trainer.precision, device)
     metrics = metrics_for(dataset.extra_metrics)
     corruption = make("corruption", dataset.shape, dataset.value_range)

@@ -10,41 +10,69 @@ from utils.errors import run_command
 def main() -> None:
     """Command line -> checked config -> one run, or the runs of a sweep."""
     args = parse_arguments()
+    from utils.ranks import joined
+
+    with joined() as ranks:
+        config, checkpoint, folder = ranks.told(lambda: open_work(args))
+        if config.sweep:
+            from trainer.parts import catalogue
+            from trainer.sweep import run_sweep
+
+            run_sweep(config, args.device, catalogue())
+        else:
+            train(config, args, ranks, checkpoint, folder)
+
+
+def open_work(args):
+    """Command line -> checked config, and the checkpoint and folder to go on with, if any."""
     from utils.check import check_config, read_config
+    from utils.ranks import refuse_ranks
 
     # Read before torch is imported, which takes seconds that a slip in the JSON need not cost.
     content = None if args.resume else read_config(args.config, args.set)
     from trainer.parts import catalogue
-    from trainer.resume import reopen
-    from trainer.sweep import run_sweep
+    from trainer.resume import begun_before_restart, reopen
     from utils.output import check_writable
 
     classes = catalogue()
     if args.resume:
-        config, checkpoint, folder = reopen(args.resume, args.set, classes)
-    else:
-        config = check_config(content, classes, args.config, args.set)
-        checkpoint = folder = None
-        check_writable(Path(config.trainer.save_dir))
+        return reopen(args.resume, args.set, classes)
+    config = check_config(content, classes, args.config, args.set)
     if config.sweep:
-        run_sweep(config, args.device, classes)
-    else:
-        train(config, classes, args.device, checkpoint, folder, args.set)
+        refuse_ranks("a sweep")
+    begun = begun_before_restart(Path(config.trainer.save_dir) / config.name)
+    if begun:
+        return reopen(begun, [], classes)
+    check_writable(Path(config.trainer.save_dir))
+    return config, None, None
 
 
-def train(config, classes, device_name, checkpoint, folder, overrides) -> None:
-    """Config -> parts -> Trainer.train()."""
+def train(config, args, ranks, checkpoint, folder) -> None:
+    """Config -> parts -> Trainer.train(), on every rank."""
+    from logger.run import SilentRun, open_run
+    from trainer.restore import restore
+    from trainer.trainer import Trainer
+
+    parts = ranks.in_turn(lambda: make_parts(config, args.device, ranks, checkpoint))
+    opened = ranks.led(lambda: open_run(config, folder, checkpoint), SilentRun())
+    with opened as run, ranks.together():
+        trainer = Trainer(**parts, config=config, run=run)
+        if checkpoint:
+            ranks.in_turn(lambda: restore(trainer, checkpoint, args.set))
+        trainer.announce()
+        trainer.train()
+
+
+def make_parts(config, device_name, ranks, checkpoint):
+    """What a trainer is made of, by the names of its arguments."""
     import torch
 
     from data_loader.corruption import Corrupter
-    from logger.run import open_run
     from model.metric import metrics_for
     from trainer.checks import check_fit
     from trainer.evaluate import Evaluator
-    from trainer.parts import fuse
-    from trainer.restore import restore
+    from trainer.parts import catalogue, fuse
     from trainer.resume import check_data
-    from trainer.trainer import Trainer
     from utils.build import build
     from utils.device import keep_freed_memory, pick_device, pick_precision
     from utils.seed import seed_init
@@ -53,17 +81,18 @@ def train(config, classes, device_name, checkpoint, folder, overrides) -> None:
     device = pick_device(device_name)
     config.trainer.precision = pick_precision(config.trainer.precision, device)
 
-    make = partial(build, config, classes)
+    make = partial(build, config, catalogue())
     dataset = make("dataset")
-    loader = make("data_loader", dataset, device, config.seed)
+    loader = make("data_loader", dataset, device, config.seed).shared_by(ranks)
     validation = loader.split_validation()
+    validation = validation and validation.shared_by(ranks)
     seed_init(config.seed)
     model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
     loss = make("loss")
     corruption = make("corruption", dataset.shape, dataset.value_range)
     optimizer = fuse(make("optimizer", model.parameters()), device)
     scheduler = make("lr_scheduler", optimizer)
-    check_fit(config, model, loss, dataset, validation is not None)
+    check_fit(config, model, loss, dataset, loader, validation)
     data = dataset.fingerprint()
     if checkpoint:
         check_data(checkpoint, data)
@@ -72,13 +101,14 @@ def train(config, classes, device_name, checkpoint, folder, overrides) -> None:
     metrics = {name: known[name] for name in config.metrics}
     corrupter = Corrupter(corruption, config.seed)
     how = config.trainer.precision, corrupter, config.trainer.compile
-    evaluator = Evaluator(model, loss, metrics, dataset, device, *how)
-    with open_run(config, folder, checkpoint) as run:
-        trainer = Trainer(evaluator, optimizer, scheduler, loader, validation, config, data, run)
-        if checkpoint:
-            restore(trainer, checkpoint, overrides)
-        trainer.announce()
-        trainer.train()
+    return {
+        "evaluator": Evaluator(model, loss, metrics, dataset, device, *how),
+        "optimizer": optimizer,
+        "scheduler": scheduler,
+        "loader": loader,
+        "validation": validation,
+        "data": data,
+    }
 
 
 def parse_arguments() -> argparse.Namespace:

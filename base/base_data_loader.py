@@ -1,11 +1,13 @@
 """What every data loader is: batches of images, in an order that follows from the epoch."""
 
+import copy
 from collections.abc import Iterator
 from typing import NamedTuple, Self
 
 import torch
 
 from base.base_dataset import BaseDataset
+from utils.ranks import ALONE, Ranks
 
 
 class Batch(NamedTuple):
@@ -15,6 +17,8 @@ class Batch(NamedTuple):
     """float32 [n, C, H, W]"""
     indices: torch.Tensor
     """Their places in the data set, int64 [n] on the CPU."""
+    counted: int | None = None
+    """How many of them count, the first ones; None is all of them."""
 
 
 class BaseDataLoader:
@@ -27,10 +31,12 @@ class BaseDataLoader:
 
     Attributes:
         source: where the batches come from, in words.
+        ranks: the processes that share the images, one batch of each step for every rank.
     """
 
     runtime: tuple[str, ...] = ("dataset", "device", "seed")
     source: str
+    ranks: Ranks = ALONE
 
     def __init__(self, dataset: BaseDataset, indices: torch.Tensor, batch_size: int) -> None:
         self.dataset = dataset
@@ -42,14 +48,27 @@ class BaseDataLoader:
         """The number of images in an epoch."""
         return len(self.indices)
 
+    @property
+    def images_per_step(self) -> int:
+        """The images of one update, those of all ranks together."""
+        return self.batch_size * self.ranks.count
+
     def __len__(self) -> int:
-        """The number of batches in an epoch."""
-        return -(-self.count // self.batch_size)
+        """The number of batches in an epoch on each rank."""
+        return -(-self.count // self.images_per_step)
+
+    def shared_by(self, ranks: Ranks) -> Self:
+        """A loader of the same images of which every rank gets a part, each image on one rank."""
+        loader = copy.copy(self)
+        loader.ranks = ranks
+        loader.batch_size = min(self.batch_size, -(-self.count // ranks.count))
+        return loader
 
     def batches(self, epoch: int, seen: int = 0) -> Iterator[Batch]:
         """Every image once, in the order of `epoch`, but for the first `seen` of them.
 
-        `seen` is where an interrupted epoch goes on: a number of whole batches' images.
+        Each rank gets its part of every step, `ranks.part`. `seen` is where an interrupted epoch
+        goes on: the images of whole steps.
         """
         raise NotImplementedError
 

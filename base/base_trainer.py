@@ -10,11 +10,12 @@ import torch
 
 from base.base_model import BaseModel
 from logger.run import Run
-from utils.checkpoint import checkpoint_name, remove_passed, save_checkpoint
+from utils.checkpoint import checkpoint_name, remove_passed
 from utils.config import Config
 from utils.device import describe_machine
-from utils.errors import Interrupted, TrainingError
+from utils.errors import Interrupted, SaidElsewhere, TrainingError
 from utils.finite import FiniteGuard
+from utils.ranks import Ranks
 from utils.signals import StopRequest
 
 
@@ -55,6 +56,7 @@ class BaseTrainer:
         config: the whole config; its `trainer` section rules here.
         data: a fingerprint of the data, kept in checkpoints.
         run: where logs and files go.
+        ranks: the processes that train the model together.
     """
 
     def __init__(
@@ -65,15 +67,17 @@ class BaseTrainer:
         config: Config,
         data: dict[str, Any],
         run: Run,
+        ranks: Ranks,
     ) -> None:
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
-        self.config, self.data, self.run = config, data, run
+        self.config, self.data, self.run, self.ranks = config, data, run, ranks
         self.settings = config.trainer
         self.monitor = Monitor(config.trainer.monitor)
-        self.guard = FiniteGuard(optimizer)
-        self.stop = StopRequest()
+        self.guard = FiniteGuard(optimizer, ranks)
+        self.stop = StopRequest(speaks=ranks.leads)
         self.epoch = 0  # epochs trained to their end
         self.step = 0  # updates made
+        self.seen = 0  # images trained of the epoch that has begun
 
     def train(self) -> None:
         """Train the epochs that remain.
@@ -108,14 +112,17 @@ class BaseTrainer:
         self.stop_if_asked()
 
     def stop_if_asked(self) -> None:
-        """Where a signal came, save this very moment and stop."""
-        if self.stop.number is not None:
-            self.save()
-            name = signal.Signals(self.stop.number).name
-            raise Interrupted(
-                self.stop.number,
-                f"stopped by {name} after step {self.step}; go on with -r {self.run.folder}",
-            )
+        """Where a signal came to any rank, save this very moment and stop."""
+        number = self.ranks.highest(self.stop.number or 0)
+        if not number:
+            return
+        self.save()
+        if not self.ranks.leads:
+            raise SaidElsewhere(128 + number, "the leader says so")
+        name = signal.Signals(number).name
+        raise Interrupted(
+            number, f"stopped by {name} after step {self.step}; go on with -r {self.run.folder}"
+        )
 
     def within_epoch(self) -> dict[str, Any]:
         """What an epoch that has begun has gathered: 'count' images, 'totals' by name."""
@@ -140,7 +147,7 @@ class BaseTrainer:
         self.run.record(self.epoch, {"step": self.step, **numbers})
         self.run.log(_epoch_line(self.epoch, self.settings.epochs, numbers))
         if self.monitor.update(numbers):
-            save_checkpoint(self.checkpoint(), self.run.folder / "model_best.pth")
+            self.run.save(self.checkpoint(), "model_best.pth")
         if self.is_save_due():
             self.save()
             self.show_epoch()
@@ -152,13 +159,13 @@ class BaseTrainer:
     def save(self) -> None:
         """Write a checkpoint of this very moment, be it the end of an epoch or within one."""
         self.guard.read()
-        path = self.run.folder / self.checkpoint_name()
-        save_checkpoint(self.checkpoint(), path)
-        remove_passed(path)
+        self.run.save(self.checkpoint(), self.checkpoint_name())
+        if self.ranks.leads:
+            remove_passed(self.run.folder / self.checkpoint_name())
 
     def checkpoint_name(self) -> str:
         """What a checkpoint of this very moment is called."""
-        if self.within_epoch()["count"]:
+        if self.seen:
             return checkpoint_name(self.epoch + 1, self.step)
         return checkpoint_name(self.epoch)
 
@@ -191,6 +198,7 @@ class BaseTrainer:
     def resume(self, checkpoint: dict[str, Any]) -> None:
         """Take up the counters of a checkpoint."""
         self.epoch, self.step = checkpoint["epoch"], checkpoint["step"]
+        self.seen = checkpoint["within_epoch"]["count"]
         self.monitor.best = checkpoint["monitor_best"]
         self.monitor.epochs_without = checkpoint["early_stop_count"]
 

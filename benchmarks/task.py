@@ -130,7 +130,7 @@ def mean_loss(network: nn.Module, task: Task) -> float:
     """The MSE of the trained network over all training images, in evaluation and float32."""
     network.eval()
     total = 0.0
-    for images, _ in task.loader.in_order().batches():
+    for images, *_ in task.loader.in_order().batches():
         total += F.mse_loss(network(images), images).item() * len(images)
     return total / task.loader.count
 

@@ -201,12 +201,12 @@ class Corrupter:
     def __bool__(self) -> bool:
         return bool(self.corruptions)
 
-    def in_step(self, images: torch.Tensor, epoch: int, step: int) -> torch.Tensor:
-        """What the model is shown of a training batch [n, C, H, W]."""
+    def in_step(self, images: torch.Tensor, epoch: int, step: int, rank: int = 0) -> torch.Tensor:
+        """What the model is shown of a training batch [n, C, H, W] on one rank."""
         if not self:
             return images
         source = torch.Generator(images.device)
-        source.manual_seed(mix(self.seed, CORRUPTION, epoch, step))
+        source.manual_seed(mix(self.seed, CORRUPTION, epoch, step) + rank)
         return self._damage(images, [source])
 
     def of_images(self, images: torch.Tensor, places: torch.Tensor) -> torch.Tensor:

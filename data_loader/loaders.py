@@ -1,5 +1,6 @@
 """Batches of images: from the device or from files, in an order that follows from the epoch."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
 
@@ -10,6 +11,7 @@ from base.base_data_loader import BaseDataLoader, Batch
 from base.base_dataset import BaseDataset, BaseReader
 from data_loader.prefetch import Workers
 from utils.device import free_memory
+from utils.ranks import ALONE
 from utils.seed import SPLIT, epoch_order, generator
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -24,7 +26,7 @@ class ImageLoader(BaseDataLoader):
     scaling and one-hot run on the device for the whole batch.
 
     Args:
-        batch_size: images in a batch.
+        batch_size: images in a batch, of each process where torchrun starts several.
         shuffle: whether every epoch has an order of its own.
         validation_split: the share of the images (below 1) or the number of images (1 and more)
             held out for validation, of each class in proportion; a class of one image stays in
@@ -71,18 +73,19 @@ class ImageLoader(BaseDataLoader):
         order = self.indices
         if self.shuffle:
             order = order[epoch_order(self.count, self.seed, epoch)]
-        starts = range(seen, self.count, self.batch_size)
-        pieces = [order[start : start + self.batch_size] for start in starts]
-        if not pieces:
+        steps = order[seen:].split(self.images_per_step) if seen < self.count else ()
+        parts = [self.ranks.part(places) for places in steps]
+        if not parts:
             return
-        for places, stored in zip(pieces, self._fetch(pieces), strict=True):
+        fetched = self._fetch([places for places, _ in parts])
+        for (places, counted), stored in zip(parts, fetched, strict=True):
             images = self.dataset.to_images(stored)
-            yield Batch(images.contiguous(memory_format=torch.channels_last), places)
+            yield Batch(images.contiguous(memory_format=torch.channels_last), places, counted)
 
     def of(self, indices: torch.Tensor) -> Self:
-        """A loader of other images of the same data set, in the order given."""
-        loader = object.__new__(type(self))
-        loader.__dict__.update(self.__dict__, indices=indices, shuffle=False)
+        """A loader of other images of the same data set, in the order given; not shared."""
+        loader = copy.copy(self)
+        loader.indices, loader.shuffle, loader.ranks = indices, False, ALONE
         return loader
 
     def in_order(self) -> Self:

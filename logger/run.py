@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from utils.checkpoint import save_checkpoint
 from utils.config import Config
-from utils.errors import ConfigError, Interrupted, TrainingError, UserError
+from utils.errors import ConfigError, Interrupted, SaidElsewhere, TrainingError, UserError
 from utils.lock import hold
 from utils.output import append, remove_partials, write_file
 
@@ -30,6 +31,10 @@ class Run:
         """Write the complete config."""
         text = json.dumps(config.as_json(), indent=2, ensure_ascii=False)
         write_file(self.folder / "config.json", f"{text}\n".encode())
+
+    def save(self, checkpoint: dict[str, Any], name: str) -> None:
+        """Write a checkpoint into the file `name`."""
+        save_checkpoint(checkpoint, self.folder / name)
 
     def log(self, message: str) -> None:
         """Say something on the console and in info.log."""
@@ -64,7 +69,7 @@ class Run:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         try:
-            if isinstance(error, TrainingError | UserError):
+            if isinstance(error, TrainingError | UserError | SaidElsewhere):
                 self._note(f"failed: {error}")
             if isinstance(error, Interrupted):
                 self._note(str(error))
@@ -75,6 +80,28 @@ class Run:
 
     def _note(self, message: str) -> None:
         append(self.folder / "info.log", f"{datetime.now():%Y-%m-%d %H:%M:%S}  {message}\n")
+
+
+class SilentRun(Run):
+    """The run of a process that follows another one, which writes and speaks for both."""
+
+    def __init__(self) -> None:
+        super().__init__(Path())
+
+    def keep_config(self, config: Config) -> None:
+        """Another process writes it."""
+
+    def save(self, checkpoint: dict[str, Any], name: str) -> None:
+        """Another process writes it."""
+
+    def record(self, epoch: int, numbers: dict[str, float]) -> None:
+        """Another process writes them."""
+
+    def log(self, message: str) -> None:
+        """Another process says it."""
+
+    def _note(self, message: str) -> None:
+        """Another process says it."""
 
 
 def _is_until(epoch: int, line: bytes) -> bool:

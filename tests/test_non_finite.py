@@ -72,7 +72,7 @@ def test_a_learning_rate_of_1e30_stops_the_run(tmp_path):
 def model_and_guard(optimizer, steps, **options):
     model = torch.nn.Linear(3, 2)
     optimizer = optimizer(model.parameters(), **options)
-    return model, optimizer, FiniteGuard(optimizer, steps)
+    return model, optimizer, FiniteGuard(optimizer, steps=steps)
 
 
 def train_step(model, optimizer, guard, step, bad=False):

@@ -20,7 +20,7 @@ def expected(tmp_path_factory):
 
 def signal_at(moment, numbers):
     """Have this process send itself `numbers` at a moment of its training."""
-    import base.base_trainer
+    from logger.run import Run
     from trainer.evaluate import Evaluator
     from trainer.trainer import Trainer
 
@@ -31,27 +31,24 @@ def signal_at(moment, numbers):
             os.kill(os.getpid(), waiting.pop())
             time.sleep(0.001)  # so that Python gets to its handler
 
-    train, save, score = (
-        Trainer._train_batch, base.base_trainer.save_checkpoint, Evaluator.measure,
-    )  # fmt: skip
+    train, save, score = Trainer._train_batch, Run.save, Evaluator.measure
 
     def trained(self, epoch, batch):
         if moment == "step" and self.step == 7:
             send()
         return train(self, epoch, batch)
 
-    def saved(content, path):
+    def saved(self, content, name):
         if moment == "save" and content["epoch"] == 2:
             send()
-        save(content, path)
+        save(self, content, name)
 
     def scored(self, output, images):
         if moment == "validation" and not self.model.training:
             send()
         return score(self, output, images)
 
-    Trainer._train_batch, Evaluator.measure = trained, scored
-    base.base_trainer.save_checkpoint = saved
+    Trainer._train_batch, Run.save, Evaluator.measure = trained, saved, scored
 
 
 class At:

@@ -3,6 +3,7 @@ read; and what only the built parts can tell."""
 
 from collections.abc import Iterator
 
+from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from model.loss import BaseLoss
@@ -94,7 +95,12 @@ def _watched(config: Config) -> str:
 
 
 def check_fit(
-    config: Config, network: BaseModel, loss: BaseLoss, dataset: BaseDataset, has_validation: bool
+    config: Config,
+    network: BaseModel,
+    loss: BaseLoss,
+    dataset: BaseDataset,
+    loader: BaseDataLoader,
+    validation: BaseDataLoader | None,
 ) -> None:
     """Check what only the built parts can tell.
 
@@ -105,13 +111,19 @@ def check_fit(
     if config.generation.grid and network.code_size != 2:
         rule = f"needs a code of 2 numbers, this one has {network.code_size:,}; leave it out"
         problems.append(Problem("generation.grid", config.generation.grid, rule))
-    if _watched(config).startswith("val_") and not has_validation:
+    if loader.ranks.count > loader.count:
+        rule = (
+            f"are more than the {loader.count} training images, and each needs one; lower "
+            "--nproc_per_node"
+        )
+        problems.append(Problem("torchrun processes", loader.ranks.count, rule))
+    if _watched(config).startswith("val_") and not validation:
         rule = (
             "no image is held out for validation; raise data_loader.args.validation_split "
             "or watch 'min loss'"
         )
         problems.append(Problem("trainer.monitor", config.trainer.monitor, rule))
-    if config.generation.split == "validation" and not has_validation:
+    if config.generation.split == "validation" and not validation:
         rule = "no image is held out for validation; take 'train'"
         problems.append(Problem("generation.split", "validation", rule))
     if loss.needs_probabilities and network.output_activation != "sigmoid":

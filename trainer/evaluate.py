@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+from torch import nn
 
 from base.base_data_loader import BaseDataLoader, Batch
 from base.base_dataset import BaseDataset
@@ -27,6 +28,9 @@ class Evaluator:
         precision: "fp32" or "bf16", what the layers compute in; all else is float32.
         corrupter: what the model has to clean; None shows it the images as they are.
         is_compiled: whether `run` goes through torch.compile.
+
+    Attributes:
+        network: the model as `run` calls it.
     """
 
     def __init__(
@@ -43,17 +47,20 @@ class Evaluator:
         self.model, self.loss, self.metrics = model, loss, metrics
         self.dataset, self.device, self.precision = dataset, device, precision
         self.corrupter = corrupter or Corrupter()
-        self._forward = torch.compile(model) if is_compiled else model
+        self.network = torch.compile(model) if is_compiled else model
 
     def seen(self, batch: Batch) -> torch.Tensor:
         """What the model is shown of a batch in evaluation: the images, corrupted if asked for."""
         return self.corrupter.of_images(batch.images, batch.indices)
 
-    def run(self, images: torch.Tensor) -> Numbers:
-        """What the model makes of images [n, C, H, W]: 'reconstruction', 'code', ... float32."""
+    def run(self, images: torch.Tensor, network: nn.Module | None = None) -> Numbers:
+        """What the model makes of images [n, C, H, W]: 'reconstruction', 'code', ... float32.
+
+        `network` is called in place of `self.network`.
+        """
         images = images.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.precision):
-            output = self._forward(images)
+            output = (network or self.network)(images)
         return {name: value.float() for name, value in output.items()}
 
     def measure(self, output: Numbers, images: torch.Tensor) -> Numbers:
@@ -76,9 +83,10 @@ class Evaluator:
         self.model.eval()
         sums = Sums()
         for batch in loader.batches():
-            sums.add(self.measure(self.run(self.seen(batch)), batch.images))
+            numbers = self.measure(self.run(self.seen(batch)), batch.images)
+            sums.add({name: values[: batch.counted] for name, values in numbers.items()})
             after_batch()
-        return sums.means()
+        return sums.means(loader.ranks)
 
     @torch.no_grad()
     def encode(self, loader: BaseDataLoader) -> torch.Tensor:

@@ -66,12 +66,8 @@ def restore(trainer: BaseTrainer, checkpoint: dict[str, Any], overrides: list[st
     if is_new or LEARNING_RATE in map(key_of, overrides):
         _set_learning_rate(trainer, rate)
     _report_differences(trainer, checkpoint)
-    _set_aside_later(trainer)
-    here = trainer.run.folder / trainer.checkpoint_name()
-    if here.exists():
-        remove_passed(here)  # a kill may have come between the writing and this
-    elif trainer.is_save_due() and not trainer.within_epoch()["count"]:
-        trainer.save()  # the best model was written, and then there was no time for this one
+    if trainer.ranks.leads:
+        _tidy(trainer)
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
@@ -180,11 +176,28 @@ def _report_differences(trainer: BaseTrainer, checkpoint: dict[str, Any]) -> Non
     now = trainer.machine() | trainer.versions()
     then = checkpoint["machine"] | checkpoint["versions"]
     for name in sorted(now):
-        if now[name] != then.get(name):
+        if now[name] == then.get(name):
+            continue
+        if name == "processes":
+            trainer.run.log(
+                f"note: an update is made by {now[name]} processes from here, one batch each, and "
+                f"was made by {then.get(name)} before"
+            )
+        else:
             trainer.run.log(
                 f"note: {name} is {now[name]} now and was {then.get(name)} when the checkpoint "
                 "was written; the last digits may differ from an uninterrupted run's"
             )
+
+
+def _tidy(trainer: BaseTrainer) -> None:
+    """Make the run's folder what it was when the checkpoint had just been written."""
+    _set_aside_later(trainer)
+    here = trainer.run.folder / trainer.checkpoint_name()
+    if here.exists():
+        remove_passed(here)  # a kill may have come between the writing and this
+    elif trainer.is_save_due() and not trainer.seen:
+        trainer.save()  # the best model was written, and then there was no time for this one
 
 
 def _set_aside_later(trainer: BaseTrainer) -> None:

@@ -9,10 +9,11 @@ from utils.checkpoint import find_run, load_checkpoint, newest_checkpoint
 from utils.config import Config
 from utils.errors import CheckpointError, ConfigError
 from utils.jsonfile import read_json
-from utils.lock import hold
+from utils.lock import hold, last_held_by_sibling
 from utils.output import check_writable
 from utils.overrides import apply_overrides, key_of
 from utils.problems import shown
+from utils.ranks import restarts
 
 LEARNING_RATE = "optimizer.args.lr"
 # Where the images are; what they are, their fingerprint tells.
@@ -94,6 +95,11 @@ def reopen(
     for override in overrides:
         _check_changeable(override, config, checkpoint["epoch"] if checkpoint else 0)
     return config, checkpoint, folder
+
+
+def begun_before_restart(parent: Path) -> Path | None:
+    """The run in `parent` that this job had begun before torchrun restarted it, if any."""
+    return last_held_by_sibling(parent) if restarts() else None
 
 
 def _check_changeable(override: str, config: Config, trained: int) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import torch
 
+from utils.ranks import ALONE, Ranks
+
 
 class Sums:
     """Adds up numbers of images by name; a mean is a sum divided by the number of images.
@@ -25,14 +27,16 @@ class Sums:
             self._totals[name] = self._totals[name] + total if name in self._totals else total
         self.count += len(next(iter(numbers.values())))
 
-    def means(self) -> dict[str, float]:
-        """The mean over all images added, by name."""
-        totals = self.state()["totals"]
-        return {name: total / self.count for name, total in totals.items()}
+    def means(self, ranks: Ranks = ALONE) -> dict[str, float]:
+        """The mean over all images that the ranks have added, by name."""
+        state = self.state(ranks)
+        return {name: total / state["count"] for name, total in state["totals"].items()}
 
-    def state(self) -> dict[str, Any]:
-        """All of it as plain numbers: double precision loses nothing."""
+    def state(self, ranks: Ranks = ALONE) -> dict[str, Any]:
+        """The sums over all ranks as plain numbers: double precision loses nothing."""
         totals = list(self._totals.values())
         if totals and isinstance(totals[0], torch.Tensor):
             totals = torch.stack(totals).tolist()  # one transfer from the device
-        return {"count": self.count, "totals": dict(zip(self._totals, totals, strict=True))}
+        own = torch.tensor([self.count, *totals], dtype=torch.float64)
+        count, *totals = ranks.gather(own).sum(0).tolist()
+        return {"count": int(count), "totals": dict(zip(self._totals, totals, strict=True))}

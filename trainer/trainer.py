@@ -30,7 +30,7 @@ class Trainer(BaseTrainer):
     Args:
         evaluator: the model, and how its reconstructions are measured.
         optimizer, scheduler: what changes the weights, and its rate; the scheduler may be None.
-        loader: the training images.
+        loader: the training images, and the ranks that share them.
         validation: the images held out, or None.
         config, data, run: as in BaseTrainer.
     """
@@ -46,10 +46,12 @@ class Trainer(BaseTrainer):
         data: dict[str, Any],
         run: Run,
     ) -> None:
-        super().__init__(evaluator.model, optimizer, scheduler, config, data, run)
+        model, ranks = evaluator.model, loader.ranks
+        super().__init__(model, optimizer, scheduler, config, data, run, ranks)
         self.evaluator, self.loader, self.validation = evaluator, loader, validation
+        self._parallel = ranks.parallel(evaluator.network)
         self.kl_of_units: torch.Tensor | None = None  # of a VAE's code, after each epoch
-        self.sums = Sums()  # over the images of this epoch so far
+        self.sums = Sums()  # over this rank's images of the epoch so far
 
     def announce(self) -> None:
         """Say what is about to be trained, on what, and where."""
@@ -65,6 +67,11 @@ class Trainer(BaseTrainer):
             f"steps an epoch, on {self.evaluator.device} in {settings.precision}, "
             f"images {self.loader.source}"
         )
+        if self.ranks.count > 1:
+            self.run.log(
+                f"{self.ranks.count} processes, an update is made from "
+                f"{self.loader.images_per_step} images, {self.loader.batch_size} in each"
+            )
         self.run.log(f"run {self.run.folder}")
         if self.is_finished():
             self.run.log(f"nothing to do: {self.epoch} of {settings.epochs} epochs are trained")
@@ -78,11 +85,10 @@ class Trainer(BaseTrainer):
         """Train on every image once, then look at the images held out."""
         numbers = {"lr": float(self.optimizer.param_groups[0]["lr"])}
         self.evaluator.loss.begin_epoch(epoch)
-        started, seen = time.perf_counter(), self.sums.count
+        started, before = time.perf_counter(), self.seen
         self._train_batches(epoch)
-        numbers |= self.sums.means()
-        trained = self.sums.count - seen
-        numbers["images_per_second"] = trained / (time.perf_counter() - started)
+        numbers |= self.sums.means(self.ranks)
+        numbers["images_per_second"] = (self.seen - before) / (time.perf_counter() - started)
         if self.validation:
             scores = self.evaluator.score(self.validation, after_batch=self.stop_if_asked)
             numbers |= {f"val_{name}": score for name, score in scores.items()}
@@ -90,44 +96,49 @@ class Trainer(BaseTrainer):
             looked_at = self.validation or self.loader.in_order()
             numbers["active_units"], self.kl_of_units = code_use(self.evaluator, looked_at)
         numbers["seconds"] = time.perf_counter() - started
-        self.sums = Sums()
+        self.sums, self.seen = Sums(), 0
         return numbers
 
     def _train_batches(self, epoch: int) -> None:
         """Train on the images of the epoch that remain; in a new epoch, on all."""
         self.model.train()
         for batch in self._remaining_batches(epoch):
-            seed_step(self.config.seed, epoch, self.step)
+            seed_step(self.config.seed, epoch, self.step, self.ranks.rank)
             self.sums.add(self._train_batch(epoch, batch))
+            self.seen = min(self.seen + self.loader.images_per_step, self.loader.count)
             self.finish_step()
         self.guard.read()
+        self.ranks.follow(self.model)
 
     def _remaining_batches(self, epoch: int) -> Iterable[Batch]:
         """The batches of the epoch that are not trained yet, under a progress bar."""
-        seen = self.sums.count
         return tqdm(
-            self.loader.batches(epoch, seen),
+            self.loader.batches(epoch, self.seen),
             f"epoch {epoch}",
             total=len(self.loader),
-            initial=seen // self.loader.batch_size,
+            initial=self.seen // self.loader.images_per_step,
             leave=False,
-            disable=None,  # where nobody watches
+            disable=None if self.ranks.leads else True,  # None: where nobody watches
         )
 
     def _train_batch(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
         """One update -> the terms and metrics of each image."""
-        seen = self.evaluator.corrupter.in_step(batch.images, epoch, self.step)
-        numbers = self.evaluator.measure(self.evaluator.run(seen), batch.images)
+        place = epoch, self.step, self.ranks.rank
+        seen = self.evaluator.corrupter.in_step(batch.images, *place)
+        output = self.evaluator.run(seen, self._parallel)
+        numbers = self.evaluator.measure(output, batch.images)
+        numbers = {name: values[: batch.counted] for name, values in numbers.items()}
         self.optimizer.zero_grad()
-        # Every image moves the weights by as much, those of a smaller last batch too.
+        # Every image moves the weights by as much, those of a smaller last batch too. Between
+        # ranks gradients are averaged, so that this is the sum over all of them by their number.
         (numbers["loss"].sum() / self.loader.batch_size).backward()
-        self.guard.check(epoch, self.step, batch.indices, numbers)
+        self.guard.check(epoch, self.step, batch.indices[: batch.counted], numbers)
         self.optimizer.step()
         return numbers
 
     def within_epoch(self) -> dict[str, Any]:
-        """The sums over the images of this epoch so far."""
-        return self.sums.state()
+        """The sums over the images of this epoch so far, those of all ranks."""
+        return self.sums.state(self.ranks) if self.seen else super().within_epoch()
 
     def resume(self, checkpoint: dict[str, Any]) -> None:
         """Take up the counters of a checkpoint, and the epoch where it was left.
@@ -135,16 +146,20 @@ class Trainer(BaseTrainer):
         Raises:
             CheckpointError: it was left where no batch of this loader ends.
         """
-        count = checkpoint["within_epoch"]["count"]
-        if count > self.loader.count or (
-            count % self.loader.batch_size and count != self.loader.count
-        ):
+        within, images, per_step = (
+            checkpoint["within_epoch"], self.loader.count, self.loader.images_per_step
+        )  # fmt: skip
+        is_other_step = checkpoint["machine"].get("processes") != self.ranks.count
+        count = within["count"]
+        if count > images or (count % per_step and count != images and not is_other_step):
             raise CheckpointError(
-                f"within_epoch: {count} images are trained, but epochs have {self.loader.count} "
-                f"in batches of {self.loader.batch_size}"
+                f"within_epoch: {count} images are trained, but epochs have {images} in steps "
+                f"of {per_step}"
             )
         super().resume(checkpoint)
-        self.sums = Sums(checkpoint["within_epoch"])
+        if not self.ranks.leads:  # the leader alone carries what is summed already
+            within = {"count": 0, "totals": dict.fromkeys(within["totals"], 0.0)}
+        self.sums = Sums(within)
 
     def show_epoch(self) -> None:
         """Show a few images above what was seen of them and their reconstructions."""

@@ -8,16 +8,21 @@ from pathlib import Path
 import torch
 
 from utils.errors import ConfigError
+from utils.ranks import neighbours
 
 
 def pick_device(name: str) -> torch.device:
     """`auto`, `cpu`, `cuda`, `cuda:1` or `mps` -> a device that is there.
 
+    Of the processes that torchrun starts on a machine, each gets a CUDA device of its own.
+
     Raises:
-        ConfigError: the name is no device, or this machine has none of it.
+        ConfigError: the name is no device, or this machine has none of it, or too few.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if neighbours() > 1:
+        name = _own_device(name)
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -31,6 +36,22 @@ def pick_device(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError(f"-d {name}: this machine has no MPS device; use -d cpu")
     return device
+
+
+def _own_device(name: str) -> str:
+    """The device of this process among its neighbours."""
+    if name not in ("cpu", "cuda"):
+        raise ConfigError(f"-d {name}: torchrun gives each process its own; use cuda or cpu")
+    if name == "cpu":
+        return name
+    if neighbours() > torch.cuda.device_count():
+        raise ConfigError(
+            f"torchrun: {neighbours()} processes, but this machine shows "
+            f"{torch.cuda.device_count()} CUDA devices; lower --nproc_per_node, or use -d cpu"
+        )
+    own = f"cuda:{os.environ['LOCAL_RANK']}"
+    torch.cuda.set_device(own)  # what NCCL goes by
+    return own
 
 
 def computes_bf16(device: torch.device) -> bool:
@@ -111,7 +132,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def _free_in_machine() -> int:
-    """What this program may still take of the machine's memory, or a modest guess."""
+    """What this process may still take of the machine's memory, or a modest guess."""
     free = 2**32
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
@@ -119,7 +140,7 @@ def _free_in_machine() -> int:
     if facts.exists():
         lines = dict(line.split(":") for line in facts.read_text().splitlines())
         free = int(lines["MemAvailable"].split()[0]) * 1024
-    return min(free, _free_in_container(Path("/sys/fs/cgroup"), free))
+    return min(free, _free_in_container(Path("/sys/fs/cgroup"), free)) // neighbours()
 
 
 def _free_in_container(group: Path, otherwise: int) -> int:

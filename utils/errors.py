@@ -33,6 +33,14 @@ class Interrupted(Exception):
         self.number = number
 
 
+class SaidElsewhere(Exception):
+    """Another process of the same training has said what is wrong; this one ends silently."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 def run_command(main: Callable[[], None]) -> None:
     """Run `main` as a whole program: 0 on success, 2 on a user's error, 1 on a failed run."""
     try:
@@ -43,6 +51,8 @@ def run_command(main: Callable[[], None]) -> None:
         _end(1, f"failed: {error}")
     except Interrupted as stop:
         _end(128 + stop.number, str(stop))
+    except SaidElsewhere as other:
+        sys.exit(other.code)
     except KeyboardInterrupt:
         _end(128 + signal.SIGINT, "stopped")
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import torch
 
-from utils.errors import TrainingError
+from utils.errors import SaidElsewhere, TrainingError
+from utils.ranks import ALONE, Ranks
 
 # On a GPU, reading a number waits for all work queued before it: so many steps are read at once.
 STEPS_BETWEEN_READS = 50
@@ -36,11 +37,14 @@ class FiniteGuard:
 
     Args:
         optimizer: whose updates are guarded.
+        ranks: the processes that train together: what one of them finds ends all.
         steps: steps between two reads; by default one on the CPU, more elsewhere.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, steps: int | None = None) -> None:
-        self.optimizer = optimizer
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, ranks: Ranks = ALONE, steps: int | None = None
+    ) -> None:
+        self.optimizer, self.ranks = optimizer, ranks
         weights = (weight for group in optimizer.param_groups for weight in group["params"])
         self.weights = list(weights)
         device = self.weights[0].device
@@ -73,14 +77,21 @@ class FiniteGuard:
 
         Raises:
             TrainingError: one of them is not finite.
+            SaidElsewhere: and another rank knows better why.
         """
         seen, self._seen = self._seen, []
         if not seen:
             return
-        sums = torch.stack([one.gradient + one.numbers["loss"].sum() for one in seen]).tolist()
-        for one, total in zip(seen, sums, strict=True):
-            if not math.isfinite(total):
-                raise TrainingError(_story(one))
+        own = [torch.stack([one.gradient, one.numbers["loss"].sum()]) for one in seen]
+        is_finite = self.ranks.gather(torch.stack(own)).isfinite()  # [ranks, steps, 2]
+        if is_finite.all():
+            return
+        step = int(is_finite.all(2).all(0).long().argmin())
+        # The averaged gradient is the same on all ranks, the loss is that of a rank's own images.
+        rank = int(is_finite[:, step, 1].long().argmin())
+        if rank != self.ranks.rank:
+            raise SaidElsewhere(1, f"rank {rank} says what is not finite")
+        raise TrainingError(_story(seen[step]))
 
     def _make_void(self, total: torch.Tensor) -> None:
         """Let the next update do nothing if this step or one before it is bad."""

@@ -27,10 +27,22 @@ def hold(folder: Path) -> None:
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
-        pid = os.read(file, 20).decode(errors="replace").strip() or "unknown"
+        pid = (_pids(os.read(file, 40)) or ["unknown"])[0]
         os.close(file)
         raise ConfigError(
             f"{folder}: in use by pid {pid}; wait until that process ends, or end it"
         ) from None
     os.ftruncate(file, 0)
-    os.write(file, f"{os.getpid()}\n".encode())
+    os.write(file, f"{os.getpid()} {os.getppid()}\n".encode())
+
+
+def last_held_by_sibling(parent: Path) -> Path | None:
+    """The folder in `parent` last held by a process that this one's parent had started too."""
+    ours = str(os.getppid())
+    locks = [lock for lock in parent.glob("*/.lock") if _pids(lock.read_bytes())[1:] == [ours]]
+    return max(locks, key=lambda lock: lock.stat().st_mtime).parent if locks else None
+
+
+def _pids(content: bytes) -> list[str]:
+    """The process that holds the lock, and the one that started it."""
+    return content.decode(errors="replace").split()

@@ -41,6 +41,6 @@ def seed_init(seed: int) -> None:
     torch.manual_seed(mix(seed, INIT))
 
 
-def seed_step(seed: int, epoch: int, step: int) -> None:
-    """Seed what layers and losses draw within one step, dropout for example."""
-    torch.manual_seed(mix(seed, STEP, epoch, step))
+def seed_step(seed: int, epoch: int, step: int, rank: int = 0) -> None:
+    """Seed what layers and losses draw within one step on one rank, dropout for example."""
+    torch.manual_seed(mix(seed, STEP, epoch, step) + rank)

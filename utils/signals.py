@@ -11,12 +11,16 @@ class StopRequest:
     Nothing is saved in a handler: it may run in the middle of anything. A Ctrl-C after another
     signal ends the process at once; what is on disk is whole all the same.
 
+    Args:
+        speaks: whether to say on the console that a signal was heard.
+
     Attributes:
         number: the first signal that came, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, speaks: bool = True) -> None:
         self.number: int | None = None
+        self._speaks = speaks
 
     def __enter__(self) -> "StopRequest":
         self._owner = os.getpid()
@@ -40,4 +44,5 @@ class StopRequest:
             os._exit(128 + number)
         if self.number is None:
             self.number = number
-            os.write(2, b"saving after this step; Ctrl-C once more stops at once\n")
+            if self._speaks:
+                os.write(2, b"saving after this step; Ctrl-C once more stops at once\n")
