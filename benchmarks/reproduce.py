@@ -67,7 +67,7 @@ EXPERIMENTS = (
     ),
     Experiment("mnist_ae", "mnist", "test mse", "0.0326 (validation)"),
     Experiment("mnist_ae_best", "mnist", "test mse", "0.0326 (validation)"),
-    Experiment("mnist_vae", "mnist", "test mse", "none", ("trainer.epochs=10",)),
+    Experiment("mnist_vae", "mnist", "test mse", "none"),
     Experiment(
         "mnist_copy", "mnist", "test mse", "6 numbers beat 2 after about 15 epochs",
         ("trainer.epochs=25",),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-PATIENCE = 60  # seconds without a word from another rank that end a training
+PATIENCE = 300  # seconds without a word from another rank that end a training; saving takes some
 PREPARATION = 24 * 3600  # ... while a rank downloads or reads its data
 T = TypeVar("T")
 
