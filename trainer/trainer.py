@@ -77,9 +77,6 @@ class Trainer(BaseTrainer):
             self.run.log(f"nothing to do: {self.epoch} of {settings.epochs} epochs are trained")
         elif self.step:
             self.run.log(f"goes on after epoch {self.epoch}, step {self.step}")
-        elif self.run.board:
-            model.eval()  # or else the tracing would count in batch norms
-            self.run.board.add_graph(model, next(self.loader.batches()).images[:1])
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """Train on every image once, then look at the images held out."""
@@ -172,8 +169,10 @@ class Trainer(BaseTrainer):
             most = min(PROJECTED, MOST_NUMBERS // self.model.code_size)
             self._show_codes(shown.of(shown.indices[:most]))
         batch = next(shown.of(shown.indices[:PREVIEWED]).batches())
+        self.model.eval()
+        if self.epoch <= self.settings.save_period:  # not before training: that takes a while
+            self.run.board.add_graph(self.model, batch.images[:1])
         with torch.no_grad():
-            self.model.eval()
             seen = self.evaluator.seen(batch)
             made = self.evaluator.run(seen)["reconstruction"]
         rows = [batch.images, seen, made] if self.evaluator.corrupter else [batch.images, made]
