@@ -60,7 +60,7 @@ class Evaluator:
         """
         images = images.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.precision):
-            output = (network or self.network)(images)
+            output = (self.network if network is None else network)(images)
         return {name: value.float() for name, value in output.items()}
 
     def measure(self, output: Numbers, images: torch.Tensor) -> Numbers:
