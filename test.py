@@ -24,13 +24,13 @@ def main() -> None:
     from trainer.restore import load_weights
     from trainer.resume import check_data, open_trained
     from utils.build import build
-    from utils.device import keep_freed_memory, pick_device, usable_precision
+    from utils.device import make_ready, pick_device, usable_precision
     from utils.output import whole_folder
 
     classes = catalogue()
     config, checkpoint, path = open_trained(args.checkpoint, args.set, classes)
-    keep_freed_memory()
     device = pick_device(args.device)
+    make_ready(device)
     make = partial(build, config, classes)
     dataset = make("dataset")
     loader = make("data_loader", dataset, device, config.seed)

@@ -74,11 +74,11 @@ def make_parts(config, device_name, ranks, checkpoint):
     from trainer.parts import catalogue, fuse
     from trainer.resume import check_data
     from utils.build import build
-    from utils.device import keep_freed_memory, pick_device, pick_precision
+    from utils.device import make_ready, pick_device, pick_precision
     from utils.seed import seed_init
 
-    keep_freed_memory()
     device = pick_device(device_name)
+    make_ready(device)
     config.trainer.precision = pick_precision(config.trainer.precision, device)
 
     make = partial(build, config, catalogue())

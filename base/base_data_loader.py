@@ -20,6 +20,10 @@ class Batch(NamedTuple):
     counted: int | None = None
     """How many of them count, the first ones; None is all of them."""
 
+    def counting(self, numbers: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Of numbers of all its images, name -> [n], those of the images that count."""
+        return {name: values[: self.counted] for name, values in numbers.items()}
+
 
 class BaseDataLoader:
     """Batches of some images of a data set.

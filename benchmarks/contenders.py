@@ -42,12 +42,12 @@ from trainer.evaluate import Evaluator
 from trainer.parts import catalogue, fuse
 from trainer.trainer import Trainer
 from utils.build import build
-from utils.device import autocast, keep_freed_memory, pick_precision
+from utils.device import autocast, make_ready, pick_precision
 
 
 def project(task: Task, precision: str) -> Outcome:
     """This project as train.py runs it: validation, metrics, TensorBoard, checkpoints."""
-    keep_freed_memory()
+    make_ready(task.device)
     network = task.network.to(task.device, memory_format=torch.channels_last)
     with tempfile.TemporaryDirectory() as folder:
         task.config.trainer.save_dir = folder

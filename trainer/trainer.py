@@ -123,8 +123,7 @@ class Trainer(BaseTrainer):
         place = epoch, self.step, self.ranks.rank
         seen = self.evaluator.corrupter.in_step(batch.images, *place)
         output = self.evaluator.run(seen, self._parallel)
-        numbers = self.evaluator.measure(output, batch.images)
-        numbers = {name: values[: batch.counted] for name, values in numbers.items()}
+        numbers = batch.counting(self.evaluator.measure(output, batch.images))
         self.optimizer.zero_grad()
         # Every image moves the weights by as much, those of a smaller last batch too. Between
         # ranks gradients are averaged, so that this is the sum over all of them by their number.
@@ -143,11 +142,9 @@ class Trainer(BaseTrainer):
         Raises:
             CheckpointError: it was left where no batch of this loader ends.
         """
-        within, images, per_step = (
-            checkpoint["within_epoch"], self.loader.count, self.loader.images_per_step
-        )  # fmt: skip
+        within = checkpoint["within_epoch"]
+        count, images, per_step = within["count"], self.loader.count, self.loader.images_per_step
         is_other_step = checkpoint["machine"].get("processes") != self.ranks.count
-        count = within["count"]
         if count > images or (count % per_step and count != images and not is_other_step):
             raise CheckpointError(
                 f"within_epoch: {count} images are trained, but epochs have {images} in steps "
