@@ -20,7 +20,7 @@ def main() -> None:
     from trainer.checks import check_fit
     from trainer.evaluate import Evaluator
     from trainer.parts import catalogue
-    from trainer.report import write_report
+    from trainer.report import FILES, write_report
     from trainer.restore import load_weights
     from trainer.resume import check_data, open_trained
     from utils.build import build
@@ -45,7 +45,7 @@ def main() -> None:
     corruption = make("corruption", dataset.shape, dataset.value_range)
     corrupter = Corrupter(corruption, config.seed)
     evaluator = Evaluator(model, loss, metrics, dataset, device, precision, corrupter)
-    with whole_folder(args.output or path.parent / "test") as folder:
+    with whole_folder(args.output or path.parent / "test", FILES) as folder:
         write_report(evaluator, loader, config, checkpoint["epoch"], path, folder)
     print(f"written to {args.output or path.parent / 'test'}")
 

@@ -58,7 +58,7 @@ def main() -> None:
     if args.contender:
         return run_contender(args)
     if args.scale:
-        kind, table, facts = "scale", *scale_table(measure, args.device, args.large)
+        kind, table, facts = "scale", *scale_table(measure, args.device, args.rounds, args.large)
     elif args.startup:
         kind, table, facts = "start", *startup_table(args.rounds)
     else:

@@ -128,11 +128,11 @@ class SyntheticWafers(BaseWafers):
     ) -> None:
         labels = np.repeat(np.arange(len(CLASSES)), shared_out(count, CLASS_COUNTS))
         np.random.default_rng(mix(seed)).shuffle(labels)
-        maps = [
-            draw_wafer(CLASSES[label], size, np.random.default_rng((mix(seed), place)))
-            for place, label in enumerate(labels)
-        ]
-        super().__init__(torch.from_numpy(np.stack(maps)), Labels(labels, CLASSES))
+        maps = np.empty((count, size, size), np.uint8)
+        for place, label in enumerate(labels):
+            random = np.random.default_rng((mix(seed), place))
+            maps[place] = draw_wafer(CLASSES[label], size, random)
+        super().__init__(torch.from_numpy(maps), Labels(labels, CLASSES))
 
 
 def shared_out(total: int, shares: Sequence[int]) -> list[int]:

@@ -1,5 +1,6 @@
 """What TensorBoard shows of a run."""
 
+import json
 import warnings
 from functools import cached_property
 from pathlib import Path
@@ -84,10 +85,14 @@ class TensorBoard:
                 self._writer.close()
 
 
-def write_hparams(folder: Path, settings: dict[str, str | int], numbers: dict[str, float]) -> None:
-    """One line of TensorBoard's HParams table."""
+def write_hparams(folder: Path, settings: dict[str, Any], numbers: dict[str, float]) -> None:
+    """One line of TensorBoard's HParams table: a column for each setting and each score."""
     from torch.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(str(folder)) as writer:
+        plain = {
+            name: value if isinstance(value, bool | int | float | str) else json.dumps(value)
+            for name, value in settings.items()
+        }
         scores = {f"score/{name}": value for name, value in numbers.items()}
-        writer.add_hparams(settings, scores, run_name=".")
+        writer.add_hparams(plain, scores, run_name=".")

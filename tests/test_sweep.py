@@ -2,12 +2,32 @@
 
 import csv
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
 from conftest import command
 
+from tests import processes
 from trainer.sweep import Member, markdown, sweep_table
+from utils.checkpoint import load_checkpoint
+
+
+def rates_shown(folder):
+    """The learning rates in TensorBoard's HParams table."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    rates = set()
+    for member in folder.iterdir():
+        events = EventAccumulator(str(member)).Reload()
+        for content in events.PluginTagToContent("hparams").values():
+            settings = HParamsPluginData.FromString(content).session_start_info.hparams
+            if "optimizer.args.lr" in settings:
+                rates.add(settings["optimizer.args.lr"].number_value)
+    return rates
 
 
 @pytest.mark.slow
@@ -24,7 +44,7 @@ def test_a_sweep_runs_each_member_once_and_tells_their_scores(small, written, tm
         (report,) = (tmp_path / "saved").glob(f"small-{rows.index(row)}-*/*/test/metrics.json")
         validation = json.loads(report.read_text())["splits"]["validation"]
         assert float(row["mse"]) == validation["mse"]
-    assert list(folder.glob("hparams/*/events*"))
+    assert rates_shown(folder / "hparams") == {0.01, 0.0}
 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "saved").rglob("*.pth")}
     assert command("train.py", "-c", config).returncode == 0
@@ -50,7 +70,7 @@ def scores_of(mse):
 def test_a_table_gives_mean_and_spread_over_seeds():
     facts = {"parameters": 7, "code_size": 2, "compression_ratio": 8.0}
     results = [
-        (Member(0, "a", seed, {}, Path()), {"splits": {"train": scores_of(mse)}, **facts})
+        (Member(0, {"a": 1}, seed, {}, Path()), {"splits": {"train": scores_of(mse)}, **facts})
         for seed, mse in ((0, 1.0), (1, 3.0))
     ]
     (row,) = sweep_table(results)
@@ -64,7 +84,7 @@ def test_a_table_gives_mean_and_spread_over_seeds():
 def test_settings_whose_keys_end_alike_stay_apart():
     facts = {"parameters": 7, "code_size": 2, "compression_ratio": 8.0}
     results = [
-        (Member(place, "a", 0, {}, Path()), {"splits": {"train": scores_of(mse)}, **facts})
+        (Member(place, {"a": 1}, 0, {}, Path()), {"splits": {"train": scores_of(mse)}, **facts})
         for place, mse in ((0, 1.0), (1, 3.0))
     ]
     assert [row["mse"] for row in sweep_table(results)] == [1.0, 3.0]
@@ -82,3 +102,32 @@ def test_a_member_is_found_again_unless_it_would_be_trained_otherwise(small):
 
     assert folders() == folders(save_period=3)
     assert folders() != folders(epochs=7)
+
+
+@pytest.mark.slow
+def test_a_signal_stops_a_sweep_and_its_member_which_goes_on(small, written, tmp_path):
+    small["trainer"] |= {"epochs": 100_000, "early_stop": 0, "save_period": 100_000}
+    small["sweep"] = {"runs": [{}]}
+    config = written(small)
+    process = processes.start(processes.train, ["-c", config], tmp_path / "said")
+    wait_for(tmp_path / "said", "epoch ")
+    os.kill(process.pid, signal.SIGTERM)
+    assert processes.finish(process) == 143
+    said = (tmp_path / "said").read_text().splitlines()
+    assert said[-2].startswith("stopped by SIGTERM after step")
+    assert said[-1] == "sweep stopped; start it again to go on"
+    (checkpoint,) = tmp_path.glob("saved/small-0-*/*/checkpoint-epoch*.pth")
+    stopped_at = load_checkpoint(checkpoint)["step"]
+    assert stopped_at > 0
+
+    process = processes.start(processes.train, ["-c", config], tmp_path / "said-again")
+    wait_for(tmp_path / "said-again", "epoch ")
+    os.kill(process.pid, signal.SIGTERM)
+    assert processes.finish(process) == 143
+    assert f"step {stopped_at}" in (tmp_path / "said-again").read_text()
+
+
+def wait_for(path, word):
+    """Wait until a word stands in a file."""
+    while not path.exists() or word not in path.read_text():
+        time.sleep(0.05)

@@ -51,6 +51,16 @@ def test_a_test_leaves_scores_images_and_their_record(trained, tmp_path):
     assert labels.tolist() == drawn[sources].tolist()
 
 
+def test_pictures_of_an_earlier_test_do_not_stay_beside_those_of_this_one(trained):
+    folder = trained / "test"
+    damaged = 'corruption={"type": "SaltAndPepper"}'
+    assert command("test.py", "-r", trained, "-s", damaged).returncode == 0
+    assert {path.name for path in folder.iterdir()} == FILES | {"denoised.png"}
+    (folder / "my notes.txt").write_text("what I saw")
+    assert command("test.py", "-r", trained).returncode == 0
+    assert {path.name for path in folder.iterdir()} == FILES | {"my notes.txt"}
+
+
 def test_the_same_checkpoint_makes_the_same_images_whatever_the_batch(trained, tmp_path):
     for name, batch_size in (("a", 16), ("b", 5)):
         setting = f"data_loader.args.batch_size={batch_size}"

@@ -32,6 +32,12 @@ from trainer.pictures import (
 from utils.config import Config
 
 MOST_LISTED = 256  # numbers of a code whose KL is listed one by one
+# Every file that a test may leave: those of an earlier test do not stay beside this one's.
+FILES = (
+    "metrics.json", "gen_data.npy", "gen_label.npy", "generated.json", "generated.png",
+    "reconstructions.png", "interpolation.png", "denoised.png", "noise.png", "latent.png",
+    "prior.png", "posterior.png", "random_codes.png", "latent_grid.png",
+)  # fmt: skip
 
 
 def write_report(

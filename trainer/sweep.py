@@ -22,8 +22,6 @@ from utils.overrides import apply_overrides
 
 PROGRAMS = Path(__file__).parent.parent
 FACTS = ("parameters", "code_size", "compression_ratio")
-
-
 # What of the trainer's section does not touch the scores.
 UNSEEN = ("save_dir", "save_period", "save_steps", "tensorboard")
 
@@ -33,13 +31,19 @@ class Member(NamedTuple):
 
     place: int
     """Of its setting in sweep.runs."""
-    setting: str
-    """The overrides of its setting, as text."""
+    overrides: dict[str, Any]
+    """Its setting: dotted keys and their values."""
     seed: int
     config: dict[str, Any]
     """Complete and checked."""
     folder: Path
     """Of its runs."""
+
+    @property
+    def setting(self) -> str:
+        """The overrides as text."""
+        words = (f"{key} {json.dumps(value)}" for key, value in self.overrides.items())
+        return ", ".join(words) or "as it is"
 
 
 def run_sweep(config: Config, device: str, classes: Catalogue) -> None:
@@ -67,9 +71,8 @@ def plan_sweep(config: Config, classes: Catalogue) -> list[Member]:
     """The members of a sweep, every one of them checked."""
     content = config.as_json() | {"sweep": None}
     members = []
-    for place, setting in enumerate(config.sweep.runs):
-        own = [f"{key}={json.dumps(value)}" for key, value in setting.items()]
-        text = ", ".join(f"{key} {json.dumps(value)}" for key, value in setting.items())
+    for place, overrides in enumerate(config.sweep.runs):
+        own = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
         for seed in config.sweep.seeds or [config.seed]:
             changed = apply_overrides(content, [*own, f"seed={seed}"])
             member = check_config(changed, classes, f"sweep.runs.{place}").as_json()
@@ -78,7 +81,7 @@ def plan_sweep(config: Config, classes: Catalogue) -> list[Member]:
             mark = zlib.crc32(json.dumps(member | {"trainer": trainer}).encode())
             member["name"] = f"{config.name}-{place}-seed{seed}-{mark:08x}"
             folder = Path(config.trainer.save_dir) / member["name"]
-            members.append(Member(place, text or "as it is", seed, member, folder))
+            members.append(Member(place, overrides, seed, member, folder))
     return members
 
 
@@ -180,8 +183,8 @@ def write_table(
         split = splits[member.place]["split"]
         flat = _flat(report["splits"][split])
         numbers = {name: value for name, value in flat.items() if value is not None}
-        write_hparams(folder / "hparams" / member.folder.name,
-                      {"setting": member.setting, "seed": member.seed}, numbers)  # fmt: skip
+        settings = {"setting": member.place, "seed": member.seed} | member.overrides
+        write_hparams(folder / "hparams" / member.folder.name, settings, numbers)
 
 
 def markdown(table: list[dict[str, Any]]) -> str:

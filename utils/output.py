@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -101,8 +101,11 @@ def check_writable(folder: Path) -> None:
 
 
 @contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
+def whole_folder(target: Path, names: Sequence[str]) -> Iterator[Path]:
     """A folder to write into; its files move to `target` when all of them are there.
+
+    Args:
+        names: what is removed from `target` where the block made nothing of that name.
 
     Raises:
         ConfigError: the folder cannot be made.
@@ -117,7 +120,10 @@ def whole_folder(target: Path) -> Iterator[Path]:
     try:
         with writing(target):
             yield partial
-            for file in partial.iterdir():
-                file.replace(target / file.name)
+            made = {file.name for file in partial.iterdir()}
+            for name in made:
+                (partial / name).replace(target / name)
+            for name in set(names) - made:
+                (target / name).unlink(missing_ok=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
