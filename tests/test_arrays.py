@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from conftest import DATA
 
 from data_loader.arrays import Arrays, check_layout
 from data_loader.wafers import WaferMaps
+from tests.conftest import DATA
 from utils.errors import DataError
 
 RANDOM = np.random.default_rng(0)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
 
 from model.autoencoder import Autoencoder
 from model.layers import Defaults
 from model.vae import VAE
+from tests.conftest import ROOT
 
 STRIDED = [{"conv": 4, "stride": 2}, {"conv": 5, "stride": 2}, {"conv": 6, "stride": 2}]
 

@@ -5,7 +5,8 @@ import re
 
 import numpy as np
 import pytest
-from conftest import command
+
+from tests.conftest import command
 
 CODES = np.ones((12, 6, 6), np.uint8)
 MANY_ONES = np.eye(3, dtype=np.uint8)[CODES]

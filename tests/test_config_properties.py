@@ -5,10 +5,10 @@ import json
 import math
 
 import torch
-from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import ROOT
 from trainer.parts import catalogue
 from utils.build import build
 from utils.check import check_config, load_config

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import command, only_run
 from pydantic import ValidationError
-from small_sets import write_digits
 
 from data_loader.corruption import Corrupter, GaussianNoise, Mask, Occlusion, SaltAndPepper
+from tests.conftest import command, only_run
+from tests.small_sets import write_digits
 from utils.build import build
 from utils.check import check_config
 from utils.errors import ConfigError

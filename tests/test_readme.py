@@ -5,7 +5,7 @@ import shutil
 import sys
 from subprocess import run
 
-from conftest import ROOT
+from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

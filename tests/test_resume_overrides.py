@@ -4,9 +4,9 @@ import json
 import sys
 
 import pytest
-from conftest import numbers_of, only_run
 
 import train
+from tests.conftest import numbers_of, only_run
 from utils.errors import ConfigError
 
 TIMES = ("seconds", "images_per_second")

@@ -4,10 +4,10 @@ import json
 
 import pytest
 import torch
-from conftest import ROOT
 from jsonschema import Draft202012Validator
-from wrong_configs import CASES, RANGES, TOGETHER, changed
 
+from tests.conftest import ROOT
+from tests.wrong_configs import CASES, RANGES, TOGETHER, changed
 from trainer.parts import catalogue
 from trainer.schema import PATH, config_schema, schema_text
 from utils.check import load_config

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import command
 
 from tests import processes
+from tests.conftest import command
 from trainer.sweep import Member, markdown, sweep_table
 from utils.checkpoint import load_checkpoint
 

@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from conftest import command, only_run
+
+from tests.conftest import command, only_run
 
 FILES = {
     "metrics.json", "reconstructions.png", "interpolation.png", "latent.png", "noise.png",

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from conftest import DATA
-from small_sets import write_digits
 
 from data_loader.torchvision_sets import CIFAR10, KMNIST, MNIST, SVHN, FashionMNIST
+from tests.conftest import DATA
+from tests.small_sets import write_digits
 from utils.errors import DataError
 
 RANDOM = np.random.default_rng(0)

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import command, fresh_command, numbers_of, only_run
+
+from tests.conftest import command, fresh_command, numbers_of, only_run
 
 
 def test_a_run_leaves_its_config_its_numbers_and_its_checkpoints(small, written, tmp_path):

@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from conftest import command, numbers_of, only_run
 
 from model.layers import Defaults
 from model.loss import ELBO, kl_of_numbers
 from model.vae import VAE
+from tests.conftest import command, numbers_of, only_run
 
 CONV_VAE = {
     "type": "VAE",

@@ -8,7 +8,6 @@ import time
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, command, only_run
 from PIL import Image
 
 from base.base_dataset import BaseReader
@@ -18,6 +17,7 @@ from data_loader.image_folder import ImageFolder
 from data_loader.loaders import ImageLoader
 from data_loader.prefetch import Workers
 from data_loader.wafers import WaferMaps
+from tests.conftest import ROOT, command, only_run
 from utils.device import _free_in_container, free_memory
 from utils.errors import TrainingError
 

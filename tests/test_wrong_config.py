@@ -4,9 +4,9 @@ import json
 import time
 
 import pytest
-from conftest import ROOT, fresh_command
-from wrong_configs import CASES, DROP, TEXTS, changed
 
+from tests.conftest import ROOT, fresh_command
+from tests.wrong_configs import CASES, DROP, TEXTS, changed
 from trainer.parts import catalogue
 from utils.build import build
 from utils.check import check_config, load_config, read_config

@@ -71,9 +71,11 @@ class TrainerSection(Section):
     tensorboard: bool = True
     """Whether to write events for TensorBoard."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """What layers compute in; 'auto' is bf16 where the device has units for it."""
+    """What layers compute in; 'auto' is bf16 where the device has units for it. In 'fp32' a GPU
+    multiplies in TF32."""
     compile: bool = False
-    """Whether the model goes through torch.compile, which takes a while at the start."""
+    """Whether the model goes through torch.compile, which takes a while at the start; on a GPU
+    its passes are then replayed as CUDA graphs."""
 
     @field_validator("monitor")
     @classmethod
