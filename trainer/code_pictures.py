@@ -31,7 +31,7 @@ def draw_noise_levels(
         scale: the unit of noise for each number of a code; None is 1.
     """
     dataset = loader.dataset
-    places = one_of_each_class(dataset, loader.indices)[: SHOWN + 1]
+    places = one_of_each_class(dataset, loader.indices)
     rows = [rgb(dataset, next(loader.of(torch.tensor(places)).batches()).images.cpu())]
     for level in levels:
         children = [Child(place, level, mix(PREVIEW, place)) for place in places]
