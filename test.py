@@ -38,7 +38,7 @@ def main() -> None:
     model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
     load_weights(model, checkpoint["state_dict"])
     loss = make("loss")
-    loss.begin_epoch(checkpoint["epoch"])
+    loss.begin_epoch(checkpoint["epoch"] + (checkpoint["within_epoch"]["count"] > 0))
     check_fit(config, model, loss, dataset, loader, loader.split_validation())
     precision = usable_precision(config.trainer.precision, device)
     metrics = metrics_for(dataset.extra_metrics)

@@ -10,7 +10,7 @@ import torch
 
 from base.base_model import BaseModel
 from logger.run import Run
-from utils.checkpoint import checkpoint_name, remove_passed
+from utils.checkpoint import checkpoint_name, remove_passed, scheduler_state
 from utils.config import Config
 from utils.device import describe_machine
 from utils.errors import Interrupted, SaidElsewhere, TrainingError
@@ -179,7 +179,7 @@ class BaseTrainer:
             "within_epoch": self.within_epoch(),
             "state_dict": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "lr_scheduler": self.scheduler.state_dict() if self.scheduler else None,
+            "lr_scheduler": scheduler_state(self.scheduler) if self.scheduler else None,
             "monitor_best": self.monitor.best,
             "early_stop_count": self.monitor.epochs_without,
             "data": self.data,

@@ -11,6 +11,7 @@ from pydantic import Field
 from base.base_dataset import BaseReader, Labels
 from data_loader.images import BaseImages, Scale
 from utils.errors import DataError
+from utils.jsonfile import is_text
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 # Pillow's names of images whose numbers do not fit into 8 bits.
@@ -112,7 +113,7 @@ def find_pictures(root: str) -> tuple[list[Path], Labels]:
     if not folder.is_dir():
         raise DataError(f"{root}: {'no folder' if folder.exists() else 'no such folder'}")
     classes = sorted(entry.name for entry in folder.iterdir() if _is_shown_folder(entry))
-    loose = [entry for entry in folder.iterdir() if _is_picture(entry)]
+    loose = [entry for entry in folder.iterdir() if _is_picture(entry, folder)]
     if classes and loose:
         raise DataError(
             f"{root}: has the picture {min(loose).name} beside the class folder {classes[0]}; "
@@ -120,7 +121,9 @@ def find_pictures(root: str) -> tuple[list[Path], Labels]:
         )
     files, indices = sorted(loose), [0] * len(loose)
     for index, name in enumerate(classes):
-        own = sorted(filter(_is_picture, (folder / name).rglob("*")))
+        if not is_text(name):
+            raise DataError(f"{root}: the name of folder {ascii(name)} is not UTF-8; rename it")
+        own = sorted(file for file in (folder / name).rglob("*") if _is_picture(file, folder))
         if not own:
             raise DataError(f"{folder / name}: a class without a picture; add some or remove it")
         files += own
@@ -134,8 +137,9 @@ def _is_shown_folder(entry: Path) -> bool:
     return entry.is_dir() and not entry.name.startswith(".")
 
 
-def _is_picture(entry: Path) -> bool:
-    is_shown = not entry.name.startswith(".")  # hidden files are notes of the file system
+def _is_picture(entry: Path, folder: Path) -> bool:
+    # What is hidden are notes of the file system, and other programs' copies.
+    is_shown = not any(part.startswith(".") for part in entry.relative_to(folder).parts)
     return is_shown and entry.suffix.lower() in SUFFIXES and entry.is_file()
 
 
@@ -143,7 +147,7 @@ def picture_size(file: Path) -> tuple[int, int]:
     """Height and width of a picture, from the head of its file.
 
     Raises:
-        DataError: it is no picture, or not one of 8 bits.
+        DataError: it is no picture, or one that Pillow reads with more than 8 bits a number.
     """
     from PIL import Image
 
@@ -163,8 +167,9 @@ def picture_size(file: Path) -> tuple[int, int]:
 
 
 def _may_be_turned(picture: Any) -> bool:
-    """Whether to look for the tag: in a PNG file it costs a decoding, and no camera writes one."""
-    return picture.format != "PNG"
+    """Whether to look for the tag: Pillow itself has turned what is in a TIFF file; in a PNG file
+    it costs a decoding, and no camera writes one."""
+    return picture.format not in ("PNG", "TIFF")
 
 
 def _check_one_size(files: list[Path], sizes: list[tuple[int, int]]) -> None:

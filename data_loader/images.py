@@ -65,7 +65,7 @@ class BaseImages(BaseDataset):
         images.sub_(low).div_(high - low)
         if (bottom, top) != (0, 1):
             images.mul_(top - bottom).add_(bottom)
-        return images.float()
+        return images.clamp_(bottom, top).float()  # rounding may lead out of the range
 
     def to_file(self, images: torch.Tensor) -> np.ndarray:
         """Images [n, C, H, W] -> an array in the layout, type and range of the file."""

@@ -1,6 +1,7 @@
 """Pictures for people: grids of images with titles and a legend, as PNG files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,20 @@ class Grid(NamedTuple):
 MARGIN = 0.12  # inches around everything
 
 
+def _literally(draw: Callable[..., None]) -> Callable[..., None]:
+    """Let a drawing function write names as they are: matplotlib takes "$" for mathematics."""
+
+    @wraps(draw)
+    def drawn(*args: Any) -> None:
+        from matplotlib import rc_context
+
+        with rc_context({"text.parse_math": False}):
+            draw(*args)
+
+    return drawn
+
+
+@_literally
 def save_grid(grid: Grid, path: Path) -> None:
     """Draw a grid into a PNG file, every pixel of a picture as a sharp square."""
     across, down = max(map(len, grid.pictures)), len(grid.pictures)
@@ -82,6 +97,7 @@ class Cloud(NamedTuple):
     title: str
 
 
+@_literally
 def save_cloud(cloud: Cloud, path: Path) -> None:
     """Draw a scatter of points into a PNG file; the largest classes lie lowest."""
     from matplotlib import colormaps

@@ -6,12 +6,21 @@ from typing import Literal
 import torch
 
 from base.base_model import BaseModel, LayerRow
-from model.layers import Activation, Defaults, Layer, LayerList, parse_layers
+from model.layers import (
+    Activation,
+    AvgPool,
+    Defaults,
+    Layer,
+    LayerList,
+    MaxPool,
+    Upsample,
+    parse_layers,
+)
 from model.network import Network
 from model.sizes import (
     Shape,
     SizeError,
-    last_maps,
+    flattened_maps,
     mirror,
     shape_text,
     shapes_along,
@@ -49,9 +58,8 @@ class Autoencoder(BaseModel):
         self.code_shape = self.encoder.shapes[-1]
         shapes = self.encoder.shapes
         layers = decoder_layers(decoder, defaults, layers, shapes, output_activation)
-        maps = last_maps(shapes)
-        self.decoder = Network(layers, self.code_shape, maps, ending=shape)
-        self.output_activation = getattr(layers[-1], "activation", None)
+        self.decoder = Network(layers, self.code_shape, flattened_maps(shapes), ending=shape)
+        self.output_activation = last_activation(layers)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """x [N, C, H, W] -> code [N, *code_shape]."""
@@ -98,23 +106,42 @@ def decoder_layers(
     Raises:
         SizeError: they end at another shape than the image's.
     """
+    image, code, maps = shapes[0], shapes[-1], flattened_maps(shapes)
     if entries == "mirror":
-        return mirror(encoder, shapes, output_activation)
+        layers = mirror(encoder, shapes, output_activation)
+        return _ending_at(image, layers, shapes_along(layers, code, maps))
     if output_activation is not None:
         raise ValueError(
             "output_activation: goes with a mirrored decoder; write the activation "
             "into the last layer of this one"
         )
     layers = [layer.filled(defaults) for layer in parse_layers(entries)]
-    image, code, maps = shapes[0], shapes[-1], last_maps(shapes)
     layers = solve_output_padding(layers, code, image, maps)
     try:
         shapes = shapes_along(layers, code, maps)
     except SizeError as error:
         raise SizeError(f"decoder.{error}") from None
+    return _ending_at(image, layers, shapes)
+
+
+def _ending_at(image: Shape, layers: list[Layer], shapes: list[Shape]) -> list[Layer]:
+    """The layers, if there are any and the last of their shapes is the image's.
+
+    Raises:
+        SizeError: they end at another one.
+    """
+    if not layers:
+        raise SizeError("encoder: has no layer that a mirror could turn around; add one")
     if shapes[-1] not in (image, (math.prod(image),)):
         raise SizeError(_misfit(layers, shapes, image))
     return layers
+
+
+def last_activation(layers: list[Layer]) -> str | None:
+    """The activation whose range the images are in: resizing and pooling do not leave it."""
+    passing = (Upsample, MaxPool, AvgPool)
+    last = next((layer for layer in reversed(layers) if not isinstance(layer, passing)), None)
+    return getattr(last, "activation", None)
 
 
 def _misfit(layers: list[Layer], shapes: list[Shape], image: Shape) -> str:

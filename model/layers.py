@@ -30,7 +30,7 @@ Stride = Annotated[Pair, Field(description="Pixels from one window to the next."
 Padding = Annotated[PairOrZero, Field(description="Pixels of zeros put around the maps.")]
 NormOrNot = Annotated[
     Norm | None,
-    Field(description="Normalisation after the layer; 'group' makes groups of eight at most."),
+    Field(description="Normalisation after the layer; 'group' makes eight groups at most."),
 ]
 ActivationOrNot = Annotated[
     Activation | None, Field(description="What comes last; null is linear.")

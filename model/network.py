@@ -2,6 +2,7 @@
 
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +10,14 @@ from torch import nn
 
 from base.base_model import LayerRow
 from model.layers import AvgPool, Conv, Deconv, Dropout, Layer, Linear, MaxPool, Upsample
-from model.sizes import Shape, is_map_layer, shape_text, shapes_along, unflattened
+from model.sizes import (
+    Shape,
+    is_map_layer,
+    norm_groups,
+    shape_text,
+    shapes_along,
+    unflattened,
+)
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -47,7 +55,7 @@ class Network(nn.Sequential):
     Args:
         layers: complete layers, every `output_padding` known.
         shape: of what goes in, C, H, W or D.
-        maps: the shape that features take where a layer needs maps, if it fits them.
+        maps: the shapes that features take where a layer needs maps, the first that fits.
         ending: the shape that the chain's last features are given, if any.
 
     Attributes:
@@ -58,7 +66,7 @@ class Network(nn.Sequential):
         self,
         layers: list[Layer],
         shape: Shape,
-        maps: Shape | None = None,
+        maps: Sequence[Shape] = (),
         ending: Shape | None = None,
     ) -> None:
         super().__init__()
@@ -78,7 +86,7 @@ class Network(nn.Sequential):
         ]
 
 
-def _module(layer: Layer, before: Shape, maps: Shape | None) -> nn.Sequential:
+def _module(layer: Layer, before: Shape, maps: Sequence[Shape]) -> nn.Sequential:
     """The modules of one layer that takes `before`, in the order they act."""
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     if isinstance(layer, Linear) and len(before) == 3:
@@ -121,8 +129,7 @@ def _core(layer: Layer, before: Shape) -> nn.Module:
 def _norm(name: str, channels: int) -> nn.Module:
     if name == "batch":
         return BatchNorm(channels)
-    groups = math.gcd(channels, 8) if name == "group" else 1
-    return nn.GroupNorm(groups, channels)
+    return nn.GroupNorm(norm_groups(name, channels), channels)
 
 
 def _counts(module: nn.Sequential) -> str:

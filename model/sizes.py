@@ -1,9 +1,10 @@
 """How layers change sizes: followed forwards, solved backwards, mirrored."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from model.layers import Conv, Deconv, Dropout, Layer, Linear, Upsample
+from model.layers import AvgPool, Conv, Deconv, Dropout, Layer, Linear, MaxPool, Upsample
 
 Shape = tuple[int, ...]  # of one image: C, H, W for maps, D for features
 
@@ -44,12 +45,12 @@ def is_map_layer(layer: Layer) -> bool:
     return not isinstance(layer, Linear | Dropout)
 
 
-def unflattened(features: int, maps: Shape | None) -> Shape:
-    """The maps that features become: those of shape `maps` where they fit, else 1x1 maps."""
-    return maps if maps and math.prod(maps) == features else (features, 1, 1)
+def unflattened(features: int, maps: Sequence[Shape] = ()) -> Shape:
+    """The maps that features become: the first of `maps` that fits, else 1x1 maps."""
+    return next((shape for shape in maps if math.prod(shape) == features), (features, 1, 1))
 
 
-def shape_after(layer: Layer, shape: Shape, maps: Shape | None = None) -> Shape:
+def shape_after(layer: Layer, shape: Shape, maps: Sequence[Shape] = ()) -> Shape:
     """The shape of one image after `layer`; `maps` as in `unflattened`.
 
     Raises:
@@ -62,13 +63,42 @@ def shape_after(layer: Layer, shape: Shape, maps: Shape | None = None) -> Shape:
     if len(shape) == 1:
         shape = unflattened(shape[0], maps)
     channels, *sizes = shape
+    _check_window(layer)
     sizes = [size_after(layer, size, axis) for axis, size in enumerate(sizes)]
     if min(sizes) < 1:
         raise SizeError(f"{layer.kind()} leaves nothing of a {shape_text(shape)} map")
     return (getattr(layer, layer.kind()) if isinstance(layer, Conv | Deconv) else channels, *sizes)
 
 
-def shapes_along(layers: list[Layer], shape: Shape, maps: Shape | None = None) -> list[Shape]:
+def _check_window(layer: Layer) -> None:
+    """Raise a SizeError for what torch itself refuses only when it computes."""
+    for axis in (0, 1):
+        if isinstance(layer, MaxPool | AvgPool):
+            kernel, _, padding = _window(layer, axis)
+            if 2 * padding > kernel:
+                raise SizeError(f"{layer.kind()} may have at most half its window as padding")
+        elif isinstance(layer, Deconv):
+            stride, extra = layer.stride, layer.output_padding or 0
+            if on_axis(extra, axis) >= on_axis(stride, axis):
+                raise SizeError("deconv must have an output_padding below its stride")
+
+
+def norm_groups(norm: str, channels: int) -> int:
+    """The groups of channels that are normalised by themselves: eight at most, or all as one."""
+    return math.gcd(channels, 8) if norm == "group" else 1
+
+
+def _check_norm(layer: Layer, shape: Shape) -> None:
+    """Raise a SizeError where an image has but one number in a group: it would become zero."""
+    norm = getattr(layer, "norm", None)
+    if norm in ("group", "layer") and math.prod(shape) == norm_groups(norm, shape[0]):
+        raise SizeError(
+            f"{layer.kind()} of {shape_text(shape)} has one number in each group of norm "
+            f"'{norm}', which would always become 0"
+        )
+
+
+def shapes_along(layers: list[Layer], shape: Shape, maps: Sequence[Shape] = ()) -> list[Shape]:
     """The shape before the first layer and after each.
 
     Raises:
@@ -77,10 +107,12 @@ def shapes_along(layers: list[Layer], shape: Shape, maps: Shape | None = None) -
     shapes = [shape]
     for place, layer in enumerate(layers):
         try:
-            shapes.append(shape_after(layer, shapes[-1], maps))
+            after = shape_after(layer, shapes[-1], maps)
+            _check_norm(layer, after)
         except SizeError as error:
             table = size_table(layers[:place], shapes)
             raise SizeError(f"{place}: {error}; sizes so far:\n{table}") from None
+        shapes.append(after)
     return shapes
 
 
@@ -94,13 +126,18 @@ def size_table(layers: list[Layer], shapes: list[Shape]) -> str:
     return "\n".join(lines)
 
 
-def last_maps(shapes: list[Shape]) -> Shape | None:
-    """The last shape that is one of maps."""
-    return next((shape for shape in reversed(shapes) if len(shape) == 3), None)
+def flattened_maps(shapes: list[Shape]) -> list[Shape]:
+    """The shapes of maps that become features on the way, the last first, and the last of all.
+
+    They are what a decoder's features can become again.
+    """
+    ends = [*shapes[1:], (0,)]
+    found = [shape for shape, after in zip(shapes, ends, strict=True) if len(shape) > len(after)]
+    return found[::-1]
 
 
 def solve_output_padding(
-    layers: list[Layer], shape: Shape, target: Shape | None = None, maps: Shape | None = None
+    layers: list[Layer], shape: Shape, target: Shape | None = None, maps: Sequence[Shape] = ()
 ) -> list[Layer]:
     """The layers with every omitted `output_padding` filled in so that they end at `target`.
 
@@ -120,7 +157,7 @@ def _is_open(layer: Layer) -> bool:
 
 
 def _search(
-    layers: list[Layer], shape: Shape, target: Shape | None, maps: Shape | None, axis: int
+    layers: list[Layer], shape: Shape, target: Shape | None, maps: Sequence[Shape], axis: int
 ) -> list[int] | None:
     """One output padding for each layer along one axis, the first that ends at the target."""
     if not layers:
@@ -170,7 +207,7 @@ def mirror(
 
 def _transposed(layer: Any, before: Shape, after: Shape, ending: dict[str, Any]) -> Layer:
     """The layer that turns maps of shape `after` back into maps of shape `before`."""
-    before = before if len(before) == 3 else unflattened(before[0], None)
+    before = before if len(before) == 3 else unflattened(before[0])
     window = {key: getattr(layer, key) for key in ("kernel_size", "stride", "padding")}
     if isinstance(layer, Deconv):
         return Conv(conv=before[0], **window, **ending)

@@ -5,10 +5,10 @@ from typing import Literal
 import torch
 
 from base.base_model import BaseModel, LayerRow
-from model.autoencoder import decoder_layers, encoder_layers
+from model.autoencoder import decoder_layers, encoder_layers, last_activation
 from model.layers import Activation, AnyLayer, Conv, Defaults, LayerList, Linear, parse_layers
 from model.network import Network
-from model.sizes import Shape, last_maps, shape_text
+from model.sizes import Shape, flattened_maps, shape_text
 
 # exp() of an unbounded log variance overflows; these bounds lie far outside of any useful one.
 LOWEST_LOGVAR, HIGHEST_LOGVAR = -30.0, 20.0
@@ -57,8 +57,8 @@ class VAE(BaseModel):
         self.code_shape = self.mean.shapes[-1]
         shapes = [*self.encoder.shapes, self.code_shape]
         layers = decoder_layers(decoder, defaults, [*layers, head], shapes, output_activation)
-        self.decoder = Network(layers, self.code_shape, last_maps(shapes), ending=shape)
-        self.output_activation = getattr(layers[-1], "activation", None)
+        self.decoder = Network(layers, self.code_shape, flattened_maps(shapes), ending=shape)
+        self.output_activation = last_activation(layers)
 
     def posterior(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """x [N, C, H, W] -> mean, log variance, each [N, *code_shape]."""

@@ -165,3 +165,12 @@ def test_real_files_come_back_bit_for_bit(folder, dataset):
     images = dataset(str(data), str(label))
     assert (images.to_file(images_of(images)) == np.load(data)).all()
     assert (images.labels.to_file(images.labels.indices) == np.load(label)).all()
+
+
+def test_rounding_does_not_lead_out_of_the_range(tmp_path):
+    low, high = -178.33, -43.07
+    path = saved(tmp_path, np.array([[[low, high], [low, high]]], np.float32))
+    for end in ((0.0, 1.0), (-1.0, 1.0)):
+        around = (float(np.float32(low)), float(np.float32(high)))
+        images = images_of(Arrays(path, layout="HW", value_range=around, scale_to=end))
+        assert end[0] <= images.min() and images.max() <= end[1]  # noqa: PT018

@@ -84,11 +84,50 @@ def test_a_mirror_takes_norm_and_activation_from_the_layer_it_restores():
             "mirror",
             "encoder.0: conv leaves nothing of a 3x26x26 map",
         ),
+        ([{"maxpool": 2, "padding": 2}], "mirror", "encoder.0: maxpool may have at most half"),
+        ([{"conv": 4}, {"avgpool": 2, "padding": 2}], "mirror", "encoder.1: avgpool may have"),
+        (
+            [{"conv": 4}],
+            [{"deconv": 3, "output_padding": 1, "padding": [1, 1]}],
+            "decoder.0: deconv must have an output_padding below its stride",
+        ),
+        ([{"linear": 8, "norm": "group"}], "mirror", "encoder.0: linear of 8 has one number in"),
+        ([{"linear": 1, "norm": "layer"}], "mirror", "encoder.0: linear of 1 has one number in"),
     ],
 )
 def test_layers_that_cannot_return_the_image_are_refused_with_their_sizes(encoder, decoder, says):
     with pytest.raises(ValueError, match=f"(?s){says}.*input +.*26|{says}.*\n  input"):
         Autoencoder((3, 26, 26), encoder, decoder)
+
+
+def test_a_mirror_of_no_layer_is_refused():
+    with pytest.raises(ValueError, match="encoder: has no layer that a mirror could turn around"):
+        Autoencoder((3, 8, 8), [{"dropout": 0.5}])
+
+
+@pytest.mark.parametrize("size", [(12, 12), (9, 14)])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        [{"conv": 4}, {"linear": 8}, {"conv": 2}],
+        [{"conv": 4, "stride": 2}, {"linear": 20}, {"conv": 6}, {"linear": 5}, {"conv": 3}],
+        [{"linear": 8}, {"conv": 2}],
+    ],
+)
+def test_maps_after_features_are_mirrored_too(size, encoder):
+    *before, latent = encoder
+    images = torch.rand(2, 3, *size)
+    assert Autoencoder((3, *size), encoder)(images)["reconstruction"].shape == images.shape
+    assert VAE((3, *size), before, latent)(images)["reconstruction"].shape == images.shape
+
+
+def test_what_follows_a_sigmoid_may_resize():
+    model = Autoencoder(
+        (1, 8, 8), [{"maxpool": 2}, {"conv": 4}], "mirror", output_activation="sigmoid"
+    )
+    assert model.output_activation == "sigmoid"
+    written = [{"deconv": 1, "activation": "sigmoid"}, {"upsample": 2}, {"dropout": 0.5}]
+    assert Autoencoder((1, 8, 8), [{"maxpool": 2}], written).output_activation is None
 
 
 def test_a_lone_image_passes_batch_norm_and_leaves_its_statistics_alone():

@@ -1,5 +1,6 @@
 """ImageFolder: pictures in class folders become 8-bit images, and a bad one is named."""
 
+import os
 import re
 
 import numpy as np
@@ -138,3 +139,28 @@ def test_a_missing_folder_and_a_file_are_named(tmp_path):
     draw(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"a\.png: no folder"):
         ImageFolder(str(tmp_path / "a.png"))
+
+
+def test_a_sideways_tiff_is_not_turned_twice(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    draw(tmp_path / "a.tiff", 4, 9, exif=exif)
+    with Image.open(tmp_path / "a.tiff") as picture:
+        upright = np.asarray(picture)
+    dataset = held(str(tmp_path))
+    assert dataset.shape == (3, 9, 4)
+    assert (dataset.stored[0].numpy() == upright).all()
+
+
+def test_hidden_folders_hold_no_pictures(tmp_path):
+    for folder in ("a", "b", "a/.ipynb_checkpoints"):
+        (tmp_path / folder).mkdir()
+        draw(tmp_path / folder / "one.png", 4, 4)
+    assert len(ImageFolder(str(tmp_path))) == 2
+
+
+def test_a_class_folder_that_is_not_utf_8_is_refused(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/\xff\xfe"
+    os.mkdir(folder)
+    with pytest.raises(DataError, match=r"the name of folder .* is not UTF-8; rename it"):
+        ImageFolder(str(tmp_path))

@@ -242,3 +242,15 @@ def test_a_best_model_from_after_the_checkpoint_is_set_aside(run):
     code, said = processes.run("-r", run / checkpoint_name(1), output=run.parent / "out")
     assert code == 0, said
     assert "model_best.pth is now model_best.pth.superseded" in said
+
+
+def test_a_checkpoint_that_was_the_best_is_the_best_again(run):
+    values = [line["val_loss"] for line in lines_of(run)]
+    assert values[1] == min(values[:2])
+    code, said = processes.run(
+        "-r", run / checkpoint_name(2), "--lr", "1e-9", output=run.parent / "out"
+    )
+    assert code == 0, said
+    later = [line["val_loss"] for line in lines_of(run)][2:]
+    best = content_of(run / "model_best.pth")["epoch"]
+    assert best == (2 if min(later) >= values[1] else later.index(min(later)) + 3)

@@ -129,3 +129,24 @@ def test_a_config_beside_a_run_to_resume_is_refused(monkeypatch, capsys):
         run_train(monkeypatch, "-r", "saved", "-c", "config.json")
     assert stopped.value.code == 2
     assert "-r goes on with the run's own config" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        {"type": "MultiStepLR", "args": {"milestones": [1, 3], "gamma": 0.5}},
+        {"type": "ReduceLROnPlateau"},
+    ],
+    ids=lambda scheduler: scheduler["type"],
+)
+def test_a_run_with_a_new_rate_goes_on_a_second_time(
+    small, written, tmp_path, monkeypatch, scheduler
+):
+    run_train(monkeypatch, "-c", written(small | {"lr_scheduler": scheduler}))
+    run = only_run(tmp_path / "saved")
+    run_train(monkeypatch, "-r", run, "--lr", "0.004", "-s", "trainer.epochs=3")
+    run_train(monkeypatch, "-r", run, "-s", "trainer.epochs=5")
+    rates = [line["lr"] for line in numbers_of(run)]
+    halves = [0.01, 0.005, 0.004, 0.002, 0.002]
+    plain = [0.01, 0.01, 0.004, 0.004, 0.004]
+    assert rates == pytest.approx(halves if scheduler["type"] == "MultiStepLR" else plain)

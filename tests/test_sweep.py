@@ -11,7 +11,7 @@ import pytest
 
 from tests import processes
 from tests.conftest import command
-from trainer.sweep import Member, markdown, sweep_table
+from trainer.sweep import Member, markdown, sweep_table, write_table
 from utils.checkpoint import load_checkpoint
 
 
@@ -63,6 +63,31 @@ def test_a_member_that_cannot_run_is_refused_before_any_runs(small, written, tmp
     assert not (tmp_path / "saved").exists()
 
 
+@pytest.mark.parametrize(
+    ("sweep", "says"),
+    [
+        ({"runs": [{"seed": 3}]}, "sweep.runs.0.seed: 3: seeds are written into sweep.seeds"),
+        ({"runs": [{}, {"name": "x"}]}, 'sweep.runs.1.name: "x": is the same for all members'),
+        ({"runs": [{"trainer.save_dir": "y"}]}, "is the same for all members"),
+        ({"runs": [{"trainer": {"epochs": 1, "save_dir": "y"}}]}, "is the same for all members"),
+        ({"runs": [{"sweep": None}]}, "is the same for all members"),
+        ({"runs": [{}], "seeds": [0, 0, 1]}, "sweep.seeds: [0, 0, 1]: names a seed twice"),
+    ],
+)
+def test_what_members_share_is_not_theirs_to_change(small, written, tmp_path, sweep, says):
+    done = command("train.py", "-c", written(small | {"sweep": sweep}))
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert not (tmp_path / "saved").exists()
+
+
+def test_a_name_too_long_for_its_members_is_refused_before_any_runs(small, written, tmp_path):
+    done = command("train.py", "-c", written(small | {"name": "n" * 90, "sweep": {"runs": [{}]}}))
+    assert done.returncode == 2
+    assert "name: " in done.stderr
+    assert not (tmp_path / "saved").exists()
+
+
 def scores_of(mse):
     return {"count": 5, "mse": mse, "ssim": None, "corrupted": {"mse": 2 * mse}}
 
@@ -88,6 +113,17 @@ def test_settings_whose_keys_end_alike_stay_apart():
         for place, mse in ((0, 1.0), (1, 3.0))
     ]
     assert [row["mse"] for row in sweep_table(results)] == [1.0, 3.0]
+
+
+def test_settings_with_other_scores_have_empty_cells(tmp_path):
+    facts = {"parameters": 7, "code_size": 2, "compression_ratio": 8.0}
+    results = [
+        (Member(0, {}, 0, {}, Path("a")), {"splits": {"train": {"mse": 1.0}}, **facts}),
+        (Member(1, {"b": 1}, 0, {}, Path("b")), {"splits": {"train": {"kl": 2.0}}, **facts}),
+    ]
+    write_table(sweep_table(results), results, tmp_path)
+    rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
+    assert [(row["mse"], row["kl"]) for row in rows] == [("1.0", ""), ("", "2.0")]
 
 
 def test_a_member_is_found_again_unless_it_would_be_trained_otherwise(small):

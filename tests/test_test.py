@@ -4,8 +4,11 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from tests.conftest import command, only_run
+from trainer.generate import plan_children
+from utils.config import GenerationSection
 
 FILES = {
     "metrics.json", "reconstructions.png", "interpolation.png", "latent.png", "noise.png",
@@ -78,6 +81,30 @@ def test_a_balanced_set_has_as_many_images_of_each_class(trained, tmp_path):
     assert np.bincount(labels).tolist() == [6] * 9
     record = json.loads((tmp_path / "out" / "generated.json").read_text())
     assert {image["noise"] for image in record["images"]} == {0.1, 0.5}
+
+
+def test_every_level_of_noise_is_used_as_often_whatever_the_size_of_the_class():
+    labels = torch.tensor([0] * 9 + [1] * 2 + [2])
+    settings = GenerationSection(per_class=6, noise=[0.1, 0.7, 2.0])
+    children = plan_children(torch.arange(12), labels, settings, seed=0)
+    for label in (0, 1, 2):
+        own = [child for child in children if labels[child.source] == label]
+        levels = [child.noise for child in own]
+        assert [levels.count(level) for level in (0.1, 0.7, 2.0)] == [2, 2, 2]
+        assert len({child.seed for child in own}) == 6
+    of_one_of_two = [child.noise for child in children if child.source == 9]
+    assert sorted(of_one_of_two) == [0.1, 0.7, 2.0]
+
+
+def test_names_are_drawn_as_they_are(small, written, tmp_path):
+    np.save(tmp_path / "data.npy", np.zeros((6, 12, 12), np.uint8))
+    np.save(tmp_path / "label.npy", np.array([0, 1] * 3))
+    args = {name: str(tmp_path / f"{name}.npy") for name in ("data", "label")}
+    args |= {"classes": ["2^ $x_$", r"$\frac$"]}
+    small["dataset"] = {"type": "Arrays", "args": args}
+    assert command("train.py", "-c", written(small)).returncode == 0
+    done = command("test.py", "-r", only_run(tmp_path / "saved"))
+    assert done.returncode == 0, done.stderr
 
 
 def test_generated_images_train_again(trained, small, written, tmp_path):

@@ -2,12 +2,14 @@
 read; and what only the built parts can tell."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from model.loss import BaseLoss
-from model.metric import MAP_METRICS, metrics_for
+from model.metric import MAP_METRICS, SMALLEST_SSIM_SIDE, metrics_for
+from model.sizes import shape_text
 from trainer.rehearsal import Parts, rehearse_optimizer, rehearse_scheduler
 from utils.config import Config
 from utils.problems import Problem, hint, refuse
@@ -76,6 +78,27 @@ def check_held_out(config: Config, parts: Parts) -> Iterator[Problem]:
         yield Problem("generation.split", "validation", f"{remedy} take 'train'")
 
 
+def check_sweep(config: Config, parts: Parts) -> Iterator[Problem]:
+    """The members of a sweep differ in what is theirs to differ in, each seed counted once."""
+    if not config.sweep:
+        return
+    for place, overrides in enumerate(config.sweep.runs):
+        for key, value in overrides.items():
+            first, _, rest = key.partition(".")
+            at = f"sweep.runs.{place}.{key}"
+            if first == "seed":
+                yield Problem(at, value, "seeds are written into sweep.seeds")
+            elif first in ("name", "sweep") or rest == "save_dir" or _sets(value, "save_dir"):
+                yield Problem(at, value, "is the same for all members; change it outside of sweep")
+    seeds = config.sweep.seeds or []
+    if len(set(seeds)) < len(seeds):
+        yield Problem("sweep.seeds", seeds, "names a seed twice, which would count twice")
+
+
+def _sets(value: Any, key: str) -> bool:
+    return isinstance(value, dict) and key in value
+
+
 # Each with the sections that it looks at.
 CHECKS = [
     ({"metrics"}, check_metrics),
@@ -84,6 +107,7 @@ CHECKS = [
     ({"trainer"}, check_early_stop),
     ({"trainer", "lr_scheduler"}, check_plateau),
     ({"trainer", "data_loader", "generation"}, check_held_out),
+    ({"sweep"}, check_sweep),
     ({"optimizer"}, rehearse_optimizer),
     ({"optimizer", "lr_scheduler", "trainer"}, rehearse_scheduler),
 ]
@@ -126,6 +150,9 @@ def check_fit(
     if config.generation.split == "validation" and not validation:
         rule = "no image is held out for validation; take 'train'"
         problems.append(Problem("generation.split", "validation", rule))
+    if "ssim" in config.metrics and min(dataset.shape[1:]) < SMALLEST_SSIM_SIDE:
+        rule = f"needs {SMALLEST_SSIM_SIDE} pixels a side, images are {shape_text(dataset.shape)}"
+        problems.append(Problem("metrics", "ssim", rule))
     if loss.needs_probabilities and network.output_activation != "sigmoid":
         rule = 'needs reconstructions in [0, 1]; end the decoder with "activation": "sigmoid"'
         problems.append(Problem("loss.type", config.loss.type, rule))

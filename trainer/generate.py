@@ -1,6 +1,7 @@
 """New images from the codes of existing ones, each with a record of what it was made from."""
 
 from collections.abc import Iterator
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -43,27 +44,30 @@ def plan_children(
     """
     levels = settings.levels()
     if settings.per_class is None:
-        turns = range(settings.samples * len(levels))
-        made = [(place, turn) for place in range(len(sources)) for turn in turns]
+        made = list(product(range(len(sources)), range(settings.samples), range(len(levels))))
     else:
-        made = sorted(_turns_of_classes(labels[sources], settings.per_class))
+        made = sorted(_of_classes(labels[sources], settings.per_class, len(levels)))
     children = []
-    for place, turn in made:
-        source, level, number = int(sources[place]), turn % len(levels), turn // len(levels)
+    for place, number, level in made:
+        source = int(sources[place])
         seed_of_child = mix(seed, GENERATION, source, number, level)
         children.append(Child(source, levels[level], seed_of_child))
     return children
 
 
-def _turns_of_classes(labels: torch.Tensor, per_class: int) -> Iterator[tuple[int, int]]:
-    """`per_class` turns of each class, (place in `labels`, turn of that place).
+def _of_classes(
+    labels: torch.Tensor, per_class: int, levels: int
+) -> Iterator[tuple[int, int, int]]:
+    """`per_class` children of each class: place in `labels`, number for that place, noise level.
 
-    The images of a class take turns, so that none has two children more than another.
+    The images of a class take turns, so that none has two children more than another, and so do
+    the levels, in each class and, from one child to the next, for each image.
     """
     for label in labels.unique():
         places = (labels == label).nonzero()[:, 0].tolist()
         for turn in range(per_class):
-            yield places[turn % len(places)], turn // len(places)
+            number, image = divmod(turn, len(places))
+            yield places[image], number, (number + image) % levels
 
 
 def generate(

@@ -8,7 +8,13 @@ from torch import nn
 
 from base.base_trainer import BaseTrainer
 from trainer.resume import LEARNING_RATE, log_changes
-from utils.checkpoint import checkpoints_in, load_checkpoint, place_of, remove_passed
+from utils.checkpoint import (
+    checkpoints_in,
+    load_checkpoint,
+    place_of,
+    remove_passed,
+    scheduler_state,
+)
 from utils.errors import CheckpointError
 from utils.finite import largest
 from utils.overrides import key_of
@@ -120,7 +126,7 @@ def _laid_out_as(weights: list[torch.Tensor], state: dict[int, Any]) -> dict[int
 
 def _load_scheduler(scheduler: Any, saved: dict[str, Any]) -> None:
     """Schedulers take whatever they are given as attributes: only their own are let through."""
-    own = scheduler.state_dict()
+    own = scheduler_state(scheduler)
     problems = [f"'{name}' is on one side only" for name in sorted(set(own) ^ set(saved))]
     problems += [
         f"'{name}' is a {type(saved[name]).__name__}, not a {type(value).__name__}"
@@ -167,7 +173,7 @@ def _set_learning_rate(trainer: BaseTrainer, rate: float) -> None:
     for group in groups:
         group["lr"] = rate
         group["initial_lr"] = rate
-    if isinstance(trainer.scheduler, torch.optim.lr_scheduler.LRScheduler):
+    if hasattr(trainer.scheduler, "base_lrs"):  # ReduceLROnPlateau has none
         trainer.scheduler.base_lrs = [rate] * len(groups)
 
 
@@ -206,12 +212,25 @@ def _set_aside_later(trainer: BaseTrainer) -> None:
     here = place_of(folder / trainer.checkpoint_name())
     later = [path for path in checkpoints_in(folder) if place_of(path) > here]
     best = folder / "model_best.pth"
-    if best.exists() and _is_after(best, trainer.epoch):
-        later.append(best)
-    for path in later:
+    is_best_later = best.exists() and _is_after(best, trainer.epoch)
+    for path in [*later, best] if is_best_later else later:
         path.replace(path.with_name(f"{path.name}.superseded"))
         trainer.run.log(f"{path.name} is now {path.name}.superseded")
+    if is_best_later:
+        _make_up_best(trainer)
     trainer.run.cut_back(trainer.epoch)
+
+
+def _make_up_best(trainer: BaseTrainer) -> None:
+    """Put the checkpoint in the place of a later best model, where it was itself the best."""
+    monitor = trainer.monitor
+    if monitor.best is not None and monitor.epochs_without == 0 and not trainer.seen:
+        trainer.run.save(trainer.checkpoint(), "model_best.pth")
+    elif monitor.best is not None:
+        trainer.run.log(
+            f"the weights that reached {monitor.name} {monitor.best:.4g} before this checkpoint "
+            "are gone; there is no model_best.pth until an epoch is better"
+        )
 
 
 def _is_after(best: Any, epoch: int) -> bool:

@@ -80,6 +80,7 @@ def plan_sweep(config: Config, classes: Catalogue) -> list[Member]:
             trainer = {key: value for key, value in member["trainer"].items() if key not in UNSEEN}
             mark = zlib.crc32(json.dumps(member | {"trainer": trainer}).encode())
             member["name"] = f"{config.name}-{place}-seed{seed}-{mark:08x}"
+            check_config(member, classes, f"sweep.runs.{place}")  # the longer name too
             folder = Path(config.trainer.save_dir) / member["name"]
             members.append(Member(place, overrides, seed, member, folder))
     return members
@@ -170,7 +171,7 @@ def write_table(
     print(text)
     (folder / "table.md").write_text(text + "\n", encoding="utf-8")
     lines = io.StringIO()
-    writer = csv.DictWriter(lines, list(table[0]))
+    writer = csv.DictWriter(lines, _columns(table), restval="")
     writer.writeheader()
     writer.writerows(table)
     (folder / "table.csv").write_text(lines.getvalue(), encoding="utf-8")
@@ -189,13 +190,19 @@ def write_table(
 
 def markdown(table: list[dict[str, Any]]) -> str:
     """The table with mean ± standard deviation in one cell."""
-    names = [name for name in table[0] if not name.endswith(" sd")]
+    names = [name for name in _columns(table) if not name.endswith(" sd")]
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     for row in table:
         cells = []
         for name in names:
-            cell = f"{row[name]:.4g}" if isinstance(row[name], float) else str(row[name])
+            value = row.get(name, "")
+            cell = f"{value:.4g}" if isinstance(value, float) else str(value)
             spread = row.get(f"{name} sd")
             cells.append(f"{cell} ± {spread:.2g}" if spread else cell)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _columns(table: list[dict[str, Any]]) -> list[str]:
+    """What any row has: settings that differ in loss or corruption differ in their scores."""
+    return list(dict.fromkeys(name for row in table for name in row))

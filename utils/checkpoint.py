@@ -7,6 +7,7 @@ opens on any device.
 import io
 import math
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,12 @@ CONTENT = {
 }
 COUNTS = ("epoch", "step", "early_stop_count")
 PLAIN = (str, int, float, bool, type(None))
+
+
+def scheduler_state(scheduler: Any) -> dict[str, Any]:
+    """What moves in a scheduler. A Counter, as MultiStepLR's milestones, is of the config."""
+    state = scheduler.state_dict()
+    return {name: value for name, value in state.items() if not isinstance(value, Counter)}
 
 
 def save_checkpoint(content: dict[str, Any], path: Path) -> None:

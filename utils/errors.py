@@ -55,6 +55,20 @@ def run_command(main: Callable[[], None]) -> None:
         sys.exit(other.code)
     except KeyboardInterrupt:
         _end(128 + signal.SIGINT, "stopped")
+    except (MemoryError, RuntimeError) as error:
+        if not _is_memory(error):
+            raise
+        _end(1, f"failed: out of memory: lower data_loader.args.batch_size ({_first_line(error)})")
+
+
+def _is_memory(error: Exception) -> bool:
+    """Whether memory ran out; torch says so in words only, on the CPU and on a GPU in others."""
+    words = ("not enough memory", "can't allocate memory", "out of memory")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _end(code: int, message: str) -> None:
