@@ -25,7 +25,7 @@ def main() -> None:
     from trainer.resume import check_data, open_trained
     from utils.build import build
     from utils.device import make_ready, pick_device, usable_precision
-    from utils.output import whole_folder
+    from utils.output import say, whole_folder
 
     classes = catalogue()
     config, checkpoint, path = open_trained(args.checkpoint, args.set, classes)
@@ -46,8 +46,9 @@ def main() -> None:
     corrupter = Corrupter(corruption, config.seed)
     evaluator = Evaluator(model, loss, metrics, dataset, device, precision, corrupter)
     with whole_folder(args.output or path.parent / "test", FILES) as folder:
-        write_report(evaluator, loader, config, checkpoint["epoch"], path, folder)
-    print(f"written to {args.output or path.parent / 'test'}")
+        made_with = {"checkpoint": str(path), "epoch": checkpoint["epoch"], "changed": args.set}
+        write_report(evaluator, loader, config, made_with, folder)
+    say(f"written to {args.output or path.parent / 'test'}")
 
 
 def parse_arguments() -> argparse.Namespace:

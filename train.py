@@ -127,8 +127,9 @@ def parse_arguments() -> argparse.Namespace:
         metavar="KEY=VALUE",
         help="change the config: dotted keys, JSON values; trainer.epochs=5",
     )
-    add("--lr", dest="set", action="append", type="optimizer.args.lr={}".format)
-    add("--bs", dest="set", action="append", type="data_loader.args.batch_size={}".format)
+    for name, key in (("--lr", "optimizer.args.lr"), ("--bs", "data_loader.args.batch_size")):
+        text = f"the same as -s {key}=..."
+        add(name, dest="set", action="append", type=f"{key}={{}}".format, metavar="N", help=text)
     args = parser.parse_args()
     if args.resume and args.config:
         parser.error("-r goes on with the run's own config; leave out -c, change it with -s")

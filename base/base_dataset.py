@@ -90,11 +90,13 @@ class BaseDataset:
     Attributes:
         legend: the meaning of each colour in a picture, if colours have one.
         extra_metrics: the names of metrics that make sense here besides the usual ones.
+        note: what a run should warn of at its start, if anything.
     """
 
     runtime: tuple[str, ...] = ()
     legend: tuple[LegendEntry, ...] = ()
     extra_metrics: tuple[str, ...] = ()
+    note = ""
 
     def __init__(
         self,

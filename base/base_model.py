@@ -49,8 +49,11 @@ class BaseModel(nn.Module):
         return {"reconstruction": self.decode(code), "code": code}
 
     def rows(self) -> list[LayerRow]:
-        """The layer table, without its heading."""
-        return []
+        """The layer table, without its heading; by default the model's parts."""
+        return [
+            LayerRow(name, "", f"{sum(p.numel() for p in part.parameters()):,}")
+            for name, part in self.named_children()
+        ]
 
     @property
     def parameter_count(self) -> int:

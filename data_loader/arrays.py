@@ -25,6 +25,7 @@ HELD = {
     "uint64": np.float64,
 }
 OWN_RANGE = {"uint8": (0.0, 255.0), "bool": (0.0, 1.0)}
+NARROW = 0.02  # the share of their range below which images are hardly meant
 AXES = {"HW": "(N, H, W)", "HWC": "(N, H, W, C)", "CHW": "(N, C, H, W)"}
 
 
@@ -63,15 +64,27 @@ class Arrays(BaseImages):
         check_numbers(array, data)
         layout = check_layout(array.shape, layout, data)
         value_range = value_range or _own_range(array.dtype, data)
+        ends: list[float] = []
         for start, piece in in_pieces(array):
             check_finite(piece, data, start)
-            check_range(piece, value_range, data, start)
+            ends += check_range(piece, value_range, data, start)
         labels = read_labels(label, label_name, len(array), classes, data)
         held = np.dtype(HELD.get(array.dtype.name, array.dtype.newbyteorder("=")))
         convert = partial(np.asarray, dtype=held)
         kind = torch.from_numpy(np.empty(0, held)).dtype
         stored = stored_or_read(array, array.shape, kind, convert)
         super().__init__(stored, labels, layout, array.dtype, value_range, scale_to)
+        self.note = _narrow(min(ends), max(ends), value_range)
+
+
+def _narrow(lowest: float, highest: float, allowed: tuple[float, float]) -> str:
+    """What is to be said where the images use next to nothing of their range."""
+    if highest - lowest >= NARROW * (allowed[1] - allowed[0]):
+        return ""
+    return (
+        f"the images hold {lowest:g} to {highest:g} of a value_range of {allowed[0]:g} to "
+        f"{allowed[1]:g}: every score will look good; is the range right?"
+    )
 
 
 def _own_range(dtype: np.dtype, path: str) -> tuple[float, float]:

@@ -190,12 +190,20 @@ def check_finite(chunk: np.ndarray, path: str, start: int) -> None:
         _refuse(chunk, ~np.isfinite(chunk), path, start, "every value must be finite")
 
 
-def check_range(chunk: np.ndarray, allowed: tuple[float, float], path: str, start: int) -> None:
-    """Raise a DataError for the first value that is not in the range `allowed`."""
+def check_range(
+    chunk: np.ndarray, allowed: tuple[float, float], path: str, start: int
+) -> tuple[float, float]:
+    """The lowest and the highest value.
+
+    Raises:
+        DataError: for the first value that is not in the range `allowed`.
+    """
     low, high = allowed
-    if chunk.min() < low or chunk.max() > high:
+    lowest, highest = chunk.min(), chunk.max()
+    if lowest < low or highest > high:
         rule = f"dataset.args.value_range says {low:g} to {high:g}; declare the file's own range"
         _refuse(chunk, (chunk < low) | (chunk > high), path, start, rule)
+    return float(lowest), float(highest)
 
 
 def check_values(

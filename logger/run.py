@@ -10,7 +10,7 @@ from utils.checkpoint import save_checkpoint
 from utils.config import Config
 from utils.errors import ConfigError, Interrupted, SaidElsewhere, TrainingError, UserError
 from utils.lock import hold
-from utils.output import append, remove_partials, write_file
+from utils.output import append, remove_partials, say, write_file
 
 
 class Run:
@@ -38,7 +38,7 @@ class Run:
 
     def log(self, message: str) -> None:
         """Say something on the console and in info.log."""
-        print(message, flush=True)
+        say(message)
         self._note(message)
 
     def record(self, epoch: int, numbers: dict[str, float]) -> None:

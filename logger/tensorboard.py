@@ -74,7 +74,10 @@ class TensorBoard:
         self, epoch: int, codes: torch.Tensor, names: list[str], thumbnails: torch.Tensor
     ) -> None:
         """Codes [n, D] for the projector, with their classes and pictures [n, h, w, 3]."""
-        pictures = thumbnails.permute(0, 3, 1, 2)
+        high, wide = thumbnails.shape[1:3]
+        # The projector's pictures are square; what is added is white.
+        missing = (0, max(high - wide, 0), 0, max(wide - high, 0))
+        pictures = torch.nn.functional.pad(thumbnails.permute(0, 3, 1, 2), missing, value=1.0)
         with writing(self._folder):
             self._writer.add_embedding(codes, names, pictures, epoch, "codes")
 

@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests import processes
@@ -47,7 +48,11 @@ def test_a_sweep_runs_each_member_once_and_tells_their_scores(small, written, tm
     assert rates_shown(folder / "hparams") == {0.01, 0.0}
 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "saved").rglob("*.pth")}
+    damaged = 'corruption={"type": "Mask"}'
+    assert command("test.py", "-r", report.parent.parent, "-s", damaged).returncode == 0
+    table = (folder / "table.csv").read_text()
     assert command("train.py", "-c", config).returncode == 0
+    assert (folder / "table.csv").read_text() == table
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "saved").rglob("*.pth")}
     assert before == after
 
@@ -138,6 +143,20 @@ def test_a_member_is_found_again_unless_it_would_be_trained_otherwise(small):
 
     assert folders() == folders(save_period=3)
     assert folders() != folders(epochs=7)
+
+
+def test_a_member_of_other_images_is_another_member(small, tmp_path):
+    from trainer.parts import catalogue
+    from trainer.sweep import plan_sweep
+    from utils.check import check_config
+
+    small["dataset"] = {"type": "Arrays", "args": {"data": str(tmp_path / "data.npy")}}
+    config = check_config(small | {"sweep": {"runs": [{}]}}, catalogue(), "config.json")
+    names = set()
+    for value in (0, 255):
+        np.save(tmp_path / "data.npy", np.full((9, 12, 12), value, np.uint8))
+        names |= {member.folder.name for member in plan_sweep(config, catalogue())}
+    assert len(names) == 2
 
 
 @pytest.mark.slow

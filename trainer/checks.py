@@ -4,6 +4,8 @@ read; and what only the built parts can tell."""
 from collections.abc import Iterator
 from typing import Any
 
+import torch
+
 from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
@@ -131,7 +133,9 @@ def check_fit(
     Raises:
         ConfigError: every problem, a line each.
     """
-    problems = []
+    problems = list(_check_shapes(config, network, dataset.shape))
+    if problems:
+        refuse("config", problems)
     if config.generation.grid and network.code_size != 2:
         rule = f"needs a code of 2 numbers, this one has {network.code_size:,}; leave it out"
         problems.append(Problem("generation.grid", config.generation.grid, rule))
@@ -161,3 +165,27 @@ def check_fit(
         problems.append(Problem("loss.type", config.loss.type, rule))
     if problems:
         refuse("config", problems)
+
+
+def _check_shapes(
+    config: Config, network: BaseModel, shape: tuple[int, int, int]
+) -> Iterator[Problem]:
+    """The model computes, and its code and its images have the shapes that they should."""
+    cls = config.arch.type
+    if getattr(network, "code_shape", None) is None:
+        yield Problem("arch.type", cls, "sets no code_shape; set it in the constructor")
+        return
+    device = next(network.parameters()).device
+    network.eval()
+    try:
+        with torch.no_grad():
+            code = network.encode(torch.zeros(2, *shape, device=device))
+            made = network.decode(code)
+    except (RuntimeError, ValueError) as error:  # what torch raises for what does not fit
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        yield Problem("arch.type", cls, f"cannot compute images of {shape_text(shape)}: {reason}")
+        return
+    for what, found, due in (("codes", code, network.code_shape), ("images", made, shape)):
+        if tuple(found.shape[1:]) != tuple(due):
+            rule = f"makes {what} of {shape_text(found.shape[1:])}, not of {shape_text(due)}"
+            yield Problem("arch.type", cls, rule)

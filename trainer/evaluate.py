@@ -91,13 +91,15 @@ class Evaluator:
 
     @torch.no_grad()
     def encode(self, loader: BaseDataLoader) -> torch.Tensor:
-        """The codes of a loader's images, float32 [N, *code_shape] on the CPU."""
+        """The codes of a loader's images, float32 [N, *code_shape] on the CPU.
+
+        Computed in float32: in bfloat16 codes that lie close together would become one.
+        """
         self.model.eval()
         codes = []
         for batch in loader.batches():
             images = batch.images.contiguous(memory_format=torch.channels_last)
-            with autocast(self.device, self.precision):
-                codes.append(self.model.encode(images).float().cpu())
+            codes.append(self.model.encode(images).cpu())
         return torch.cat(codes)
 
     @torch.no_grad()

@@ -79,7 +79,8 @@ def draw_generated(
     """For each class one original and its children."""
     dataset = loader.dataset
     sources = torch.tensor(sorted({child.source for child in children}))
-    rows, names = [], []
+    levels = sorted({child.noise for child in children})
+    rows, names, captions = [], [], []
     for place in one_of_each_class(dataset, sources):
         own = [child for child in children if child.source == place][:SHOWN]
         original, _ = _seen_and_made(evaluator, loader, [place])
@@ -87,13 +88,14 @@ def draw_generated(
             rgb(dataset, torch.cat([original, generate_images(evaluator, loader, own, scale)]))
         )
         names.append(name_of(dataset, place))
+        captions.append(["original", *(f"noise {child.noise:g}" for child in own)])
     most = max(map(len, rows)) - 1
-    levels = sorted({child.noise for child in children})
     unit = "" if scale is None else " of the code's own spread"
     noise = " and ".join(f"{level:g}" for level in levels)
     title = f"Originals and children made with noise {noise}{unit} in the code"
     columns = ["original", *(f"child {number + 1}" for number in range(most))]
-    save_grid(Grid(rows, names, columns, title, dataset.legend), path)
+    told = captions if len(levels) > 1 else ()
+    save_grid(Grid(rows, names, columns, title, dataset.legend, told), path)
 
 
 def draw_interpolation(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> None:

@@ -30,6 +30,7 @@ from trainer.pictures import (
     draw_reconstructions,
 )
 from utils.config import Config
+from utils.output import say
 
 MOST_LISTED = 256  # numbers of a code whose KL is listed one by one
 # Every file that a test may leave: those of an earlier test do not stay beside this one's.
@@ -44,35 +45,33 @@ def write_report(
     evaluator: Evaluator,
     loader: BaseDataLoader,
     config: Config,
-    epoch: int,
-    checkpoint: Path,
+    made_with: dict[str, Any],
     folder: Path,
 ) -> None:
     """Score, generate and draw into `folder`.
 
     Args:
         loader: the training images.
-        epoch, checkpoint: which trained model this is.
+        made_with: which trained model this is, "checkpoint" and "epoch", and what of its config
+            was "changed" for this test; it goes into metrics.json.
     """
     validation, loader = loader.split_validation(), loader.in_order()
     splits = {"train": loader, "validation": validation}
     splits = {name: split for name, split in splits.items() if split}
     test = loader.split_test()
     scores = _scores(evaluator, splits | ({"test": test} if test else {}))
-    print(_score_table(scores))
+    say(_score_table(scores))
     facts = {
         "parameters": evaluator.model.parameter_count,
         "code_size": evaluator.model.code_size,
         "compression_ratio": evaluator.model.compression_ratio,
         "data_range": list(evaluator.dataset.value_range),
-        "checkpoint": str(checkpoint),
-        "epoch": epoch,
-    }
+    } | made_with
     if "logvar" in evaluator.model.gives:
         facts |= _code_use(evaluator, splits.get("validation", loader))
     _write_json(folder / "metrics.json", scores | facts)
     scale = code_spread(evaluator, loader) if config.generation.relative else None
-    _write_generated(evaluator, loader, splits, config, scale, str(checkpoint), folder)
+    _write_generated(evaluator, loader, splits, config, scale, made_with["checkpoint"], folder)
     draw_reconstructions(evaluator, loader, folder / "reconstructions.png")
     draw_interpolation(evaluator, loader, folder / "interpolation.png")
     _draw_codes(evaluator, loader, config, scale, folder)
@@ -164,7 +163,7 @@ def _write_generated(
     missing = sorted(set(labels.tolist()) - set(labels[sources].tolist()))
     if missing:
         names = ", ".join(evaluator.dataset.labels.names[label] for label in missing)
-        print(f"note: split '{settings.split}' has no image of {names}, so none is made")
+        say(f"note: split '{settings.split}' has no image of {names}, so none is made")
     children = plan_children(sources, labels, settings, config.seed)
     made = generate(evaluator, loader, children, scale)
     np.save(folder / "gen_data.npy", made.data)
@@ -177,7 +176,7 @@ def _write_generated(
     }
     _write_json(folder / "generated.json", record)
     draw_generated(evaluator, loader, children, scale, folder / "generated.png")
-    print(f"{len(children)} generated images from {len(sources)} of split '{settings.split}'")
+    say(f"{len(children)} generated images from {len(sources)} of split '{settings.split}'")
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

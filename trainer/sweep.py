@@ -15,9 +15,11 @@ import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from utils.build import build
 from utils.check import Catalogue, check_config
 from utils.config import Config
 from utils.errors import Interrupted, TrainingError
+from utils.output import say
 from utils.overrides import apply_overrides
 
 PROGRAMS = Path(__file__).parent.parent
@@ -61,24 +63,29 @@ def run_sweep(config: Config, device: str, classes: Catalogue) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     results = []
     for number, member in enumerate(members, 1):
-        print(f"sweep {number}/{len(members)}: {member.setting}, seed {member.seed}", flush=True)
+        say(f"sweep {number}/{len(members)}: {member.setting}, seed {member.seed}")
         results.append((member, _finish(member, folder, device)))
     write_table(sweep_table(results), results, folder)
-    print(f"written to {folder}")
+    say(f"written to {folder}")
 
 
 def plan_sweep(config: Config, classes: Catalogue) -> list[Member]:
     """The members of a sweep, every one of them checked."""
     content = config.as_json() | {"sweep": None}
-    members = []
+    members, data = [], {}
     for place, overrides in enumerate(config.sweep.runs):
         own = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
         for seed in config.sweep.seeds or [config.seed]:
             changed = apply_overrides(content, [*own, f"seed={seed}"])
-            member = check_config(changed, classes, f"sweep.runs.{place}").as_json()
+            checked = check_config(changed, classes, f"sweep.runs.{place}")
+            member = checked.as_json()
             # What is trained alike finds the same folder, however often the sweep is started.
             trainer = {key: value for key, value in member["trainer"].items() if key not in UNSEEN}
-            mark = zlib.crc32(json.dumps(member | {"trainer": trainer}).encode())
+            where = json.dumps(member["dataset"])
+            if where not in data:
+                data[where] = build(checked, classes, "dataset").fingerprint()
+            alike = [member | {"trainer": trainer}, data[where]]
+            mark = zlib.crc32(json.dumps(alike).encode())
             member["name"] = f"{config.name}-{place}-seed{seed}-{mark:08x}"
             check_config(member, classes, f"sweep.runs.{place}")  # the longer name too
             folder = Path(config.trainer.save_dir) / member["name"]
@@ -88,8 +95,8 @@ def plan_sweep(config: Config, classes: Catalogue) -> list[Member]:
 
 def _finish(member: Member, folder: Path, device: str) -> dict[str, Any]:
     """The scores of a member: found, or made by running what is missing."""
-    found = sorted(member.folder.glob("*/test/metrics.json"))
-    if not found:
+    report = _own_report(member)
+    if report is None:
         begun = sorted(member.folder.glob("*/config.json"))
         if begun:
             _run("train.py", "-r", begun[-1].parent, "-d", device)
@@ -98,8 +105,15 @@ def _finish(member: Member, folder: Path, device: str) -> dict[str, Any]:
             path.write_text(json.dumps(member.config, indent=2) + "\n", encoding="utf-8")
             _run("train.py", "-c", path, "-d", device)
         _run("test.py", "-r", member.folder, "-d", device)
-        found = sorted(member.folder.glob("*/test/metrics.json"))
-    return json.loads(found[-1].read_text(encoding="utf-8"))
+        report = _own_report(member)
+    return report
+
+
+def _own_report(member: Member) -> dict[str, Any] | None:
+    """The scores of a member, unless somebody has tested it since with other settings."""
+    found = sorted(member.folder.glob("*/test/metrics.json"))
+    report = json.loads(found[-1].read_text(encoding="utf-8")) if found else None
+    return None if report is None or report.get("changed") else report
 
 
 def _run(program: str, *arguments: Any) -> None:
@@ -168,7 +182,7 @@ def write_table(
     """The table as Markdown, CSV and TensorBoard's HParams."""
     folder.mkdir(parents=True, exist_ok=True)
     text = markdown(table)
-    print(text)
+    say(text)
     (folder / "table.md").write_text(text + "\n", encoding="utf-8")
     lines = io.StringIO()
     writer = csv.DictWriter(lines, _columns(table), restval="")

@@ -61,6 +61,8 @@ class Trainer(BaseTrainer):
                 model.rows(), model.parameter_count, model.code_size, model.compression_ratio
             )
         )
+        if self.loader.dataset.note:
+            self.run.log(f"warning: {self.loader.dataset.note}")
         held_out = self.validation.count if self.validation else 0
         self.run.log(
             f"{self.loader.count} training and {held_out} validation images, {len(self.loader)} "
@@ -85,7 +87,8 @@ class Trainer(BaseTrainer):
         started, before = time.perf_counter(), self.seen
         self._train_batches(epoch)
         numbers |= self.sums.means(self.ranks)
-        numbers["images_per_second"] = (self.seen - before) / (time.perf_counter() - started)
+        if not before:  # of an epoch that was begun elsewhere the time is not known
+            numbers["images_per_second"] = self.seen / (time.perf_counter() - started)
         if self.validation:
             scores = self.evaluator.score(self.validation, after_batch=self.stop_if_asked)
             numbers |= {f"val_{name}": score for name, score in scores.items()}

@@ -182,6 +182,8 @@ def find_run(path: Path, pattern: str = "*.pth") -> Path:
         CheckpointError: there is no run at `path` or below.
     """
     runs = {file.parent for file in path.glob(f"**/{pattern}")}
+    if not runs and not path.exists():
+        raise CheckpointError(f"{path}: no such folder; -r takes a run's folder or a checkpoint")
     if not runs:
         raise CheckpointError(f"{path}: no checkpoint in this folder; train first")
 

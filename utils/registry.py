@@ -113,7 +113,10 @@ def _jsonable(annotation: Any, whole: Any) -> Any:
     """
     origin, options = typing.get_origin(annotation), typing.get_args(annotation)
     if not _is_jsonable(annotation):
-        raise TypeError(f"{annotation} cannot be written in JSON")
+        raise TypeError(
+            f"an argument of type {annotation} cannot be written in JSON; give each argument of "
+            "the constructor a type, as in hidden: int = 32"
+        )
     if origin in _UNIONS:
         kept = tuple(
             option if option is types.NoneType else _jsonable(option, whole)
