@@ -94,8 +94,8 @@ def draw_generated(
     noise = " and ".join(f"{level:g}" for level in levels)
     title = f"Originals and children made with noise {noise}{unit} in the code"
     columns = ["original", *(f"child {number + 1}" for number in range(most))]
-    told = captions if len(levels) > 1 else ()
-    save_grid(Grid(rows, names, columns, title, dataset.legend, told), path)
+    told = ([], captions) if len(levels) > 1 else (columns, ())
+    save_grid(Grid(rows, names, told[0], title, dataset.legend, told[1]), path)
 
 
 def draw_interpolation(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> None:
