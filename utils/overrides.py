@@ -70,13 +70,11 @@ def _parse_value(text: str, override: str) -> Any:
         raise ConfigError(f"-s {override}: no value after '='; '\"\"' is the empty string")
     try:
         return parse_json(text, f"-s {override}")
-    except ConfigError:
-        if (
-            text.lstrip()[0] in '{["'
-            or text in ("NaN", "Infinity", "-Infinity")
-            or _is_number(text)
-        ):
+    except ConfigError as error:
+        if text.lstrip()[0] in '{["':
             raise
+        if text in ("NaN", "Infinity", "-Infinity") or _is_number(text):
+            raise ConfigError(f"{error}; as text it needs quotes: '\"{text}\"'") from None
         return text
 
 
