@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from base.base_dataset import PIECE, BaseReader
-from utils.errors import DataError
+from utils.errors import DataError, first_line
 
 ZIP_START, NPY_START = b"PK", b"\x93NUMPY"
 # A .npz entry may grow to this size whatever it is made of, beyond it to this multiple of itself.
@@ -52,7 +52,7 @@ def _begins_with(file: Path, start: bytes) -> bool:
 def _reason(error: Exception) -> str:
     if "pickle" in str(error) or "Python objects" in str(error):
         return "holds pickled Python objects, which can run code; save it as a plain array"
-    return f"is damaged or no array file: {str(error) or type(error).__name__}".splitlines()[0]
+    return f"is damaged or no array file: {first_line(error)}"
 
 
 def _from_archive(file: Path, name: str) -> np.ndarray:

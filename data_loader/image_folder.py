@@ -10,7 +10,7 @@ from pydantic import Field
 
 from base.base_dataset import BaseReader, Labels
 from data_loader.images import BaseImages, Scale
-from utils.errors import DataError
+from utils.errors import DataError, first_line
 from utils.jsonfile import is_text
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
@@ -182,5 +182,4 @@ def _check_one_size(files: list[Path], sizes: list[tuple[int, int]]) -> None:
 
 
 def _unreadable(file: Path, error: Exception) -> DataError:
-    reason: Any = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return DataError(f"{file}: damaged or no picture: {reason}")
+    return DataError(f"{file}: damaged or no picture: {first_line(error)}")

@@ -8,7 +8,7 @@ import torch
 
 from base.base_dataset import Labels
 from data_loader.images import BaseImages, Layout, Scale
-from utils.errors import DataError
+from utils.errors import DataError, first_line
 
 
 class BaseTorchvision(BaseImages):
@@ -49,7 +49,7 @@ class BaseTorchvision(BaseImages):
         return stored, labels, self.file_layout, np.uint8, (0.0, 255.0)
 
     def _problem(self, name: str, error: Exception) -> str:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         if self._download:
             return f"{name} is not there and cannot be downloaded: {reason}"
         if "not found" in reason.lower() or isinstance(error, FileNotFoundError):

@@ -106,32 +106,23 @@ def decoder_layers(
     Raises:
         SizeError: they end at another shape than the image's.
     """
-    image, code, maps = shapes[0], shapes[-1], flattened_maps(shapes)
-    if entries == "mirror":
-        layers = mirror(encoder, shapes, output_activation)
-        return _ending_at(image, layers, shapes_along(layers, code, maps))
-    if output_activation is not None:
+    if entries != "mirror" and output_activation is not None:
         raise ValueError(
             "output_activation: goes with a mirrored decoder; write the activation "
             "into the last layer of this one"
         )
-    layers = [layer.filled(defaults) for layer in parse_layers(entries)]
-    layers = solve_output_padding(layers, code, image, maps)
+    image, code, maps = shapes[0], shapes[-1], flattened_maps(shapes)
+    if entries == "mirror":
+        layers = mirror(encoder, shapes, output_activation)
+    else:
+        layers = [layer.filled(defaults) for layer in parse_layers(entries)]
+        layers = solve_output_padding(layers, code, image, maps)
+    if not layers:
+        raise SizeError("encoder: has no layer that a mirror could turn around; add one")
     try:
         shapes = shapes_along(layers, code, maps)
     except SizeError as error:
         raise SizeError(f"decoder.{error}") from None
-    return _ending_at(image, layers, shapes)
-
-
-def _ending_at(image: Shape, layers: list[Layer], shapes: list[Shape]) -> list[Layer]:
-    """The layers, if there are any and the last of their shapes is the image's.
-
-    Raises:
-        SizeError: they end at another one.
-    """
-    if not layers:
-        raise SizeError("encoder: has no layer that a mirror could turn around; add one")
     if shapes[-1] not in (image, (math.prod(image),)):
         raise SizeError(_misfit(layers, shapes, image))
     return layers

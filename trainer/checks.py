@@ -14,6 +14,7 @@ from model.metric import MAP_METRICS, SMALLEST_SSIM_SIDE, metrics_for
 from model.sizes import shape_text
 from trainer.rehearsal import Parts, rehearse_optimizer, rehearse_scheduler
 from utils.config import Config
+from utils.errors import first_line
 from utils.problems import Problem, hint, refuse
 
 
@@ -182,7 +183,7 @@ def _check_shapes(
             code = network.encode(torch.zeros(2, *shape, device=device))
             made = network.decode(code)
     except (RuntimeError, ValueError) as error:  # what torch raises for what does not fit
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         yield Problem("arch.type", cls, f"cannot compute images of {shape_text(shape)}: {reason}")
         return
     for what, found, due in (("codes", code, network.code_shape), ("images", made, shape)):

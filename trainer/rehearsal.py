@@ -13,6 +13,7 @@ import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from utils.config import Config, Part
+from utils.errors import first_line
 from utils.problems import Problem
 from utils.registry import arguments_model
 
@@ -84,7 +85,7 @@ def _reason(attempt: Callable[[Part], Any], part: Part) -> str | None:
         with warnings.catch_warnings(action="ignore"):  # the real ones will say it again
             attempt(part)
     except Exception as error:  # torch raises nearly anything, for no argument twice the same
-        return (str(error) or type(error).__name__).splitlines()[0]
+        return first_line(error)
     return None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from utils.archive import verify_archive
-from utils.errors import CheckpointError, TrainingError
+from utils.errors import CheckpointError, TrainingError, first_line
 from utils.finite import largest
 from utils.output import write_file
 
@@ -78,7 +78,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except CheckpointError:
         raise
     except Exception as error:  # a damaged file makes torch raise nearly anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise CheckpointError(f"{path}: damaged or no checkpoint: {reason}") from None
     return content
 

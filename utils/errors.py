@@ -58,7 +58,7 @@ def run_command(main: Callable[[], None]) -> None:
     except (MemoryError, RuntimeError) as error:
         if not _is_memory(error):
             raise
-        _end(1, f"failed: out of memory: lower data_loader.args.batch_size ({_first_line(error)})")
+        _end(1, f"failed: out of memory: lower data_loader.args.batch_size ({first_line(error)})")
 
 
 def _is_memory(error: Exception) -> bool:
@@ -67,7 +67,8 @@ def _is_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What a library's error says, in one line; its name where it says nothing."""
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
