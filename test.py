@@ -17,13 +17,13 @@ def main() -> None:
 
     from data_loader.corruption import Corrupter
     from model.metric import metrics_for
-    from trainer.checks import check_fit
-    from trainer.evaluate import Evaluator
-    from trainer.parts import catalogue
-    from trainer.report import FILES, write_report
-    from trainer.restore import load_weights
-    from trainer.resume import check_data, open_trained
-    from utils.build import build
+    from tester.tester import FILES, write_report
+    from trainer.catalogue import catalogue
+    from trainer.evaluator import Evaluator
+    from trainer.optimizer_state import load_weights
+    from trainer.rules import check_fit
+    from trainer.start import check_data, open_trained
+    from utils.config.build import build
     from utils.device import make_ready, pick_device, usable_precision
     from utils.output import say, whole_folder
 

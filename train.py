@@ -15,7 +15,7 @@ def main() -> None:
     with joined() as ranks:
         config, checkpoint, folder = ranks.told(lambda: open_work(args))
         if config.sweep:
-            from trainer.parts import catalogue
+            from trainer.catalogue import catalogue
             from trainer.sweep import run_sweep
 
             run_sweep(config, args.device, catalogue())
@@ -25,13 +25,13 @@ def main() -> None:
 
 def open_work(args):
     """Command line -> checked config, and the checkpoint and folder to go on with, if any."""
-    from utils.check import check_config, read_config
+    from utils.config.check import check_config, read_config
     from utils.ranks import refuse_ranks
 
     # Read before torch is imported, which takes seconds that a slip in the JSON need not cost.
     content = None if args.resume else read_config(args.config, args.set)
-    from trainer.parts import catalogue
-    from trainer.resume import begun_before_restart, reopen
+    from trainer.catalogue import catalogue
+    from trainer.start import begun_before_restart, reopen
     from utils.output import check_writable
 
     classes = catalogue()
@@ -50,7 +50,7 @@ def open_work(args):
 def train(config, args, ranks, checkpoint, folder) -> None:
     """Config -> parts -> Trainer.train(), on every rank."""
     from logger.run import SilentRun, open_run
-    from trainer.restore import restore
+    from trainer.optimizer_state import restore
     from trainer.trainer import Trainer
 
     parts = ranks.in_turn(lambda: make_parts(config, args.device, ranks, checkpoint))
@@ -69,11 +69,11 @@ def make_parts(config, device_name, ranks, checkpoint):
 
     from data_loader.corruption import Corrupter
     from model.metric import metrics_for
-    from trainer.checks import check_fit
-    from trainer.evaluate import Evaluator
-    from trainer.parts import catalogue, fuse
-    from trainer.resume import check_data
-    from utils.build import build
+    from trainer.catalogue import catalogue, fuse
+    from trainer.evaluator import Evaluator
+    from trainer.rules import check_fit
+    from trainer.start import check_data
+    from utils.config.build import build
     from utils.device import make_ready, pick_device, pick_precision
     from utils.seed import seed_init
 

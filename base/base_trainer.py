@@ -11,7 +11,7 @@ import torch
 from base.base_model import BaseModel
 from logger.run import Run
 from utils.checkpoint import checkpoint_name, remove_passed, scheduler_state
-from utils.config import Config
+from utils.config.sections import Config
 from utils.device import describe_machine
 from utils.errors import Interrupted, SaidElsewhere, TrainingError
 from utils.finite import FiniteGuard

@@ -38,10 +38,10 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from base.base_model import BaseModel
 from logger.run import Run, open_run
 from model.metric import metrics_for
-from trainer.evaluate import Evaluator
-from trainer.parts import catalogue, fuse
+from trainer.catalogue import catalogue, fuse
+from trainer.evaluator import Evaluator
 from trainer.trainer import Trainer
-from utils.build import build
+from utils.config.build import build
 from utils.device import autocast, make_ready, pick_precision
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from utils.overrides import apply_overrides  # noqa: E402, after the path to it
+from utils.config.overrides import apply_overrides  # noqa: E402, after the path to it
 
 RUNS = "saved/reproduce"
 RESULTS = ROOT / "docs" / "RESULTS.md"

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.killing import Killer
-from utils.overrides import apply_overrides
+from utils.config.overrides import apply_overrides
 
 
 def main() -> int:

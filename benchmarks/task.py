@@ -13,10 +13,10 @@ from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from model.network import BatchNorm
-from trainer.parts import catalogue
-from utils.build import build
-from utils.check import load_config
-from utils.config import Config
+from trainer.catalogue import catalogue
+from utils.config.build import build
+from utils.config.check import load_config
+from utils.config.sections import Config
 from utils.device import computes_bf16, pick_device
 from utils.seed import seed_init
 

@@ -9,9 +9,9 @@ import torch
 from pydantic import Field
 
 from base.base_dataset import BaseReader, Labels
-from data_loader.images import BaseImages, Scale
+from data_loader.pixel_dataset import BaseImages, Scale
+from utils.config.source import is_text
 from utils.errors import DataError, first_line
-from utils.jsonfile import is_text
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 # Pillow's names of images whose numbers do not fit into 8 bits.

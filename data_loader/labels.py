@@ -3,7 +3,7 @@
 import numpy as np
 
 from base.base_dataset import Labels
-from data_loader.files import holds, open_array
+from data_loader.array_files import holds, open_array
 from utils.errors import DataError
 
 

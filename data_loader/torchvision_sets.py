@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from base.base_dataset import Labels
-from data_loader.images import BaseImages, Layout, Scale
+from data_loader.pixel_dataset import BaseImages, Layout, Scale
 from utils.errors import DataError, first_line
 
 

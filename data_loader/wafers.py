@@ -9,7 +9,7 @@ import torch
 from pydantic import Field, NonNegativeInt
 
 from base.base_dataset import BaseDataset, BaseReader, Labels, LegendEntry
-from data_loader.files import (
+from data_loader.array_files import (
     check_finite,
     check_numbers,
     check_values,
@@ -18,7 +18,7 @@ from data_loader.files import (
     stored_or_read,
 )
 from data_loader.labels import read_labels
-from data_loader.wafer_patterns import CLASSES, draw_wafer
+from data_loader.wafer_drawing import CLASSES, draw_wafer
 from utils.errors import DataError
 from utils.seed import mix
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from utils.checkpoint import save_checkpoint
-from utils.config import Config
+from utils.config.sections import Config
 from utils.errors import ConfigError, Interrupted, SaidElsewhere, TrainingError, UserError
 from utils.lock import hold
 from utils.output import append, remove_partials, say, write_file

@@ -14,7 +14,7 @@ from pydantic import (
     model_serializer,
 )
 
-from utils.registry import STRICT
+from utils.config.classes import STRICT
 
 # Beyond any image; torch itself fails late and in other words where a number outgrows 64 bits.
 Size = Annotated[int, Field(gt=0, lt=2**31)]

@@ -7,13 +7,12 @@ import torch._dynamo  # the first optimizer of a process imports it
 import torchmetrics.functional.image
 
 import logger.run
-import trainer.report
-import trainer.restore
-import trainer.resume
+import trainer.optimizer_state
+import trainer.start
 import trainer.trainer
 import utils.device
-from trainer.parts import catalogue
-from utils.registry import arguments_model
+from trainer.catalogue import catalogue
+from utils.config.classes import arguments_model
 
 torch.set_num_threads(1)
 for classes in catalogue().parts.values():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_loader.arrays import Arrays, check_layout
+from data_loader.array_dataset import Arrays, check_layout
 from data_loader.wafers import WaferMaps
 from tests.conftest import DATA
 from utils.errors import DataError

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_loader.arrays import Arrays
+from data_loader.array_dataset import Arrays
 from data_loader.wafers import WaferMaps
 from utils.errors import DataError
 

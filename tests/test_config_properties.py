@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import ROOT
-from trainer.parts import catalogue
-from utils.build import build
-from utils.check import check_config, load_config
+from trainer.catalogue import catalogue
+from utils.config.build import build
+from utils.config.check import check_config, load_config
+from utils.config.classes import arguments_model
+from utils.config.overrides import apply_overrides
 from utils.errors import ConfigError
-from utils.overrides import apply_overrides
-from utils.registry import arguments_model
 
 CLASSES = catalogue()
 FULL = json.loads((ROOT / "config.json").read_text(encoding="utf-8"))

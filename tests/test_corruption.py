@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from data_loader.corruption import Corrupter, GaussianNoise, Mask, Occlusion, SaltAndPepper
 from tests.conftest import command, only_run
 from tests.small_sets import write_digits
-from utils.build import build
-from utils.check import check_config
+from utils.config.build import build
+from utils.config.check import check_config
+from utils.config.classes import arguments_model
 from utils.errors import ConfigError
-from utils.registry import arguments_model
 
 UNIT = (0.0, 1.0)
 SHAPE = (3, 10, 12)
@@ -134,7 +134,7 @@ def test_without_corruption_images_are_passed_on_as_they_are():
     ],
 )  # fmt: skip
 def test_a_bad_corruption_is_named_by_its_dotted_path(small, corruption, says):
-    from trainer.parts import catalogue
+    from trainer.catalogue import catalogue
 
     with pytest.raises(ConfigError, match=says):
         check_config(small | {"corruption": corruption}, catalogue(), "config.json")
@@ -142,7 +142,7 @@ def test_a_bad_corruption_is_named_by_its_dotted_path(small, corruption, says):
 
 @pytest.mark.parametrize("written_as", [None, [], {"type": "Mask"}, [{"type": "Mask"}] * 2])
 def test_corruption_is_nothing_one_part_or_several(small, written_as):
-    from trainer.parts import catalogue
+    from trainer.catalogue import catalogue
 
     config = check_config(small | {"corruption": written_as}, catalogue(), "config.json")
     assert check_config(config.as_json(), catalogue(), "again").as_json() == config.as_json()
@@ -152,7 +152,7 @@ def test_corruption_is_nothing_one_part_or_several(small, written_as):
 
 
 def test_squares_and_patches_larger_than_the_images_are_refused(small):
-    from trainer.parts import catalogue
+    from trainer.catalogue import catalogue
 
     for name, argument in (("Occlusion", "size"), ("Mask", "patch")):
         parts = [{"type": "Mask"}, {"type": name, "args": {argument: 11}}]

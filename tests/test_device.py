@@ -34,7 +34,7 @@ def test_the_cpu_multiplies_in_full_float32(tmp_path):
 
 def test_the_model_is_replayed_on_a_gpu_where_compiled(monkeypatch):
     from model.autoencoder import Autoencoder
-    from trainer.evaluate import Evaluator
+    from trainer.evaluator import Evaluator
 
     modes = []
     monkeypatch.setattr(torch, "compile", lambda model, mode: modes.append(mode) or model)

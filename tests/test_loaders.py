@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from base.base_dataset import Labels
-from data_loader.loaders import ImageLoader, stratified_split
+from data_loader.image_loader import ImageLoader, stratified_split
 from data_loader.wafers import BaseWafers
 
 CPU = torch.device("cpu")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from trainer.parts import catalogue
-from utils.check import load_config
+from trainer.catalogue import catalogue
+from utils.config.check import load_config
+from utils.config.overrides import apply_overrides
 from utils.errors import ConfigError
-from utils.overrides import apply_overrides
 
 
 @pytest.mark.parametrize(

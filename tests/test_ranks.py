@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from data_loader.loaders import ImageLoader
+from data_loader.image_loader import ImageLoader
 from data_loader.wafers import SyntheticWafers
 from tests import processes
 from tests.conftest import ROOT, numbers_of

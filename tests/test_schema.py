@@ -8,9 +8,9 @@ from jsonschema import Draft202012Validator
 
 from tests.conftest import ROOT
 from tests.wrong_configs import CASES, RANGES, TOGETHER, changed
-from trainer.parts import catalogue
+from trainer.catalogue import catalogue
 from trainer.schema import PATH, config_schema, schema_text
-from utils.check import load_config
+from utils.config.check import load_config
 
 CONFIGS = [ROOT / "config.json", *sorted((ROOT / "configs").glob("*.json"))]
 # The rules that need torch or a look at two sections: no schema can say them.

@@ -21,7 +21,7 @@ def expected(tmp_path_factory):
 def signal_at(moment, numbers):
     """Have this process send itself `numbers` at a moment of its training."""
     from logger.run import Run
-    from trainer.evaluate import Evaluator
+    from trainer.evaluator import Evaluator
     from trainer.trainer import Trainer
 
     waiting = list(numbers)

@@ -132,9 +132,9 @@ def test_settings_with_other_scores_have_empty_cells(tmp_path):
 
 
 def test_a_member_is_found_again_unless_it_would_be_trained_otherwise(small):
-    from trainer.parts import catalogue
+    from trainer.catalogue import catalogue
     from trainer.sweep import plan_sweep
-    from utils.check import check_config
+    from utils.config.check import check_config
 
     def folders(**trainer):
         content = small | {"sweep": {"runs": [{}]}, "trainer": small["trainer"] | trainer}
@@ -146,9 +146,9 @@ def test_a_member_is_found_again_unless_it_would_be_trained_otherwise(small):
 
 
 def test_a_member_of_other_images_is_another_member(small, tmp_path):
-    from trainer.parts import catalogue
+    from trainer.catalogue import catalogue
     from trainer.sweep import plan_sweep
-    from utils.check import check_config
+    from utils.config.check import check_config
 
     small["dataset"] = {"type": "Arrays", "args": {"data": str(tmp_path / "data.npy")}}
     config = check_config(small | {"sweep": {"runs": [{}]}}, catalogue(), "config.json")

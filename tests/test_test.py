@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from tester.generate import plan_children
 from tests.conftest import command, only_run
-from trainer.generate import plan_children
-from utils.config import GenerationSection
+from utils.config.sections import GenerationSection
 
 FILES = {
     "metrics.json", "reconstructions.png", "interpolation.png", "latent.png", "noise.png",
@@ -46,7 +46,7 @@ def test_a_test_leaves_scores_images_and_their_record(trained, tmp_path):
     assert all(sources.count(source) == 5 for source in sources)
     assert len({image["seed"] for image in record}) == len(record)
 
-    from data_loader.loaders import stratified_split
+    from data_loader.image_loader import stratified_split
     from data_loader.wafers import SyntheticWafers
 
     drawn = SyntheticWafers(12, 40).labels.indices

@@ -135,9 +135,9 @@ class WrongCode(BaseModel):
 def test_a_model_of_ones_own_is_tried_before_training(small, model, says):
     from data_loader.wafers import SyntheticWafers
     from model.loss import MSE
-    from trainer.checks import check_fit
-    from trainer.parts import catalogue
-    from utils.check import check_config
+    from trainer.catalogue import catalogue
+    from trainer.rules import check_fit
+    from utils.config.check import check_config
 
     config = check_config(small, catalogue(), "config.json")
     with pytest.raises(ConfigError, match=says):

@@ -116,9 +116,9 @@ def test_a_vae_trains_with_both_terms_in_its_numbers(small, written, tmp_path):
 
 def test_the_numbers_of_a_code_that_tell_something_are_counted(tmp_path):
     """Mean and log variance by hand: the first number follows the image, the second is noise."""
-    from data_loader.loaders import ImageLoader
+    from data_loader.image_loader import ImageLoader
     from data_loader.wafers import SyntheticWafers
-    from trainer.evaluate import Evaluator
+    from trainer.evaluator import Evaluator
     from trainer.latent import code_use
 
     drawn = SyntheticWafers(6, 40)

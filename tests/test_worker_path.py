@@ -12,9 +12,9 @@ from PIL import Image
 
 from base.base_dataset import BaseReader
 from data_loader import prefetch
-from data_loader.arrays import Arrays
+from data_loader.array_dataset import Arrays
 from data_loader.image_folder import ImageFolder
-from data_loader.loaders import ImageLoader
+from data_loader.image_loader import ImageLoader
 from data_loader.prefetch import Workers
 from data_loader.wafers import WaferMaps
 from tests.conftest import ROOT, command, only_run
@@ -181,8 +181,8 @@ def test_a_container_leaves_what_its_limit_says(tmp_path):
 
 MEMORY = """
 import resource, sys, torch
-from data_loader.arrays import Arrays
-from data_loader.loaders import ImageLoader
+from data_loader.array_dataset import Arrays
+from data_loader.image_loader import ImageLoader
 
 def most():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

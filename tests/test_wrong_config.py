@@ -7,12 +7,12 @@ import pytest
 
 from tests.conftest import ROOT, fresh_command
 from tests.wrong_configs import CASES, DROP, TEXTS, changed
-from trainer.parts import catalogue
-from utils.build import build
-from utils.check import check_config, load_config, read_config
+from trainer.catalogue import catalogue
+from utils.config.build import build
+from utils.config.check import check_config, load_config, read_config
+from utils.config.classes import arguments_model
+from utils.config.messages import shown
 from utils.errors import ConfigError
-from utils.problems import shown
-from utils.registry import arguments_model
 
 
 @pytest.fixture

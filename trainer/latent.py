@@ -4,7 +4,7 @@ import torch
 
 from base.base_data_loader import BaseDataLoader
 from model.loss import kl_of_numbers
-from trainer.evaluate import Evaluator
+from trainer.evaluator import Evaluator
 
 LOOKED_AT = 1024  # images: enough for a mean over images to be steady
 ACTIVE = 0.01  # variance of the posterior's mean over images from which a number counts as used

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from utils.config import Config, Part
+from utils.config.classes import arguments_model
+from utils.config.messages import Problem
+from utils.config.sections import Config, Part
 from utils.errors import first_line
-from utils.problems import Problem
-from utils.registry import arguments_model
 
 Parts = dict[str, dict[str, type]]  # part -> type -> class
 LONGEST = 10_000  # epochs stepped through: a tenth of a second

@@ -18,10 +18,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from model.metric import MAP_METRICS, METRICS
-from trainer.parts import catalogue
-from utils.check import Catalogue
-from utils.config import Config, Part
-from utils.registry import arguments_model
+from trainer.catalogue import catalogue
+from utils.config.check import Catalogue
+from utils.config.classes import arguments_model
+from utils.config.sections import Config, Part
 
 Schema = dict[str, Any]
 PATH = Path(__file__).parent.parent / "config.schema.json"

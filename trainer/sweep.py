@@ -15,12 +15,12 @@ import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from utils.build import build
-from utils.check import Catalogue, check_config
-from utils.config import Config
+from utils.config.build import build
+from utils.config.check import Catalogue, check_config
+from utils.config.overrides import apply_overrides
+from utils.config.sections import Config
 from utils.errors import Interrupted, TrainingError
 from utils.output import say
-from utils.overrides import apply_overrides
 
 PROGRAMS = Path(__file__).parent.parent
 FACTS = ("parameters", "code_size", "compression_ratio")

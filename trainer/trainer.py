@@ -9,13 +9,13 @@ from tqdm import tqdm
 
 from base.base_data_loader import BaseDataLoader, Batch
 from base.base_trainer import BaseTrainer
-from logger.report import model_report
 from logger.run import Run
+from logger.tables import model_report
 from logger.tiles import tile
-from trainer.evaluate import Evaluator
+from trainer.evaluator import Evaluator
 from trainer.latent import code_use
 from trainer.sums import Sums
-from utils.config import Config
+from utils.config.sections import Config
 from utils.errors import CheckpointError
 from utils.seed import seed_step
 

@@ -8,8 +8,8 @@ import torch
 from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from logger.figures import Grid, save_grid
-from trainer.evaluate import Evaluator
-from trainer.generate import Child, generate_images, interpolate
+from tester.generate import Child, generate_images, interpolate
+from trainer.evaluator import Evaluator
 
 SHOWN = 12  # rows or columns at most
 STEPS = 9  # images along an interpolation

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from base.base_data_loader import BaseDataLoader
-from trainer.evaluate import Evaluator
-from utils.config import GenerationSection
+from trainer.evaluator import Evaluator
+from utils.config.sections import GenerationSection
 from utils.seed import GENERATION, mix
 
 

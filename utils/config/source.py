@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from utils.config.messages import Problem, dotted, refuse
 from utils.errors import ConfigError
-from utils.problems import Problem, dotted, refuse
 
 DEEPEST = 32  # levels of nesting; a config has six, and deeper ones stop other JSON readers
 

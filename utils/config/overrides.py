@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
+from utils.config.messages import shown
+from utils.config.source import is_text, parse_json
 from utils.errors import ConfigError
-from utils.jsonfile import is_text, parse_json
-from utils.problems import shown
 
 
 def apply_overrides(content: dict[str, Any], overrides: list[str]) -> dict[str, Any]:

@@ -6,10 +6,10 @@ import torch
 
 from base.base_data_loader import BaseDataLoader
 from logger.figures import Cloud, Grid, save_cloud, save_grid
-from model.latent import on_plane
-from trainer.evaluate import Evaluator
-from trainer.generate import Child, generate_images
-from trainer.pictures import name_of, one_of_each_class, rgb
+from tester.generate import Child, generate_images
+from tester.pictures import name_of, one_of_each_class, rgb
+from tester.principal_components import on_plane
+from trainer.evaluator import Evaluator
 from utils.seed import PREVIEW, generator, mix
 
 SHOWN = 8  # columns of a picture

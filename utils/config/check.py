@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from utils.config import Config, Part
-from utils.explain import explain
-from utils.jsonfile import read_json
-from utils.overrides import apply_overrides
-from utils.problems import MISSING, Problem, dotted, hint, nearest, refuse
-from utils.registry import arguments_model
-from utils.template import advised
+from utils.config.classes import arguments_model
+from utils.config.explain import explain
+from utils.config.messages import MISSING, Problem, dotted, hint, nearest, refuse
+from utils.config.overrides import apply_overrides
+from utils.config.sections import Config, Part
+from utils.config.source import read_json
+from utils.config.template import advised
 
 # How alike an unknown key is to one that belongs elsewhere, so that it must be that one.
 SAME_WORD = 0.8

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 
 from base.base_data_loader import BaseDataLoader
-from model.latent import principal_components
-from trainer.evaluate import Evaluator
+from tester.principal_components import principal_components
+from trainer.evaluator import Evaluator
 from trainer.sums import Sums
 
 # Numbers in the images that the components are fitted to: half a gigabyte, whatever the data set.

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from base.base_data_loader import BaseDataLoader
-from logger.report import columns
-from trainer.baselines import baselines, score_baseline
-from trainer.code_pictures import (
+from logger.tables import columns
+from tester.baselines import baselines, score_baseline
+from tester.code_pictures import (
     LARGEST_PRINTED,
     draw_cloud,
     draw_code_grid,
@@ -20,16 +20,16 @@ from trainer.code_pictures import (
     draw_prior,
     draw_random_codes,
 )
-from trainer.evaluate import Evaluator
-from trainer.generate import code_spread, generate, plan_children
-from trainer.latent import code_use
-from trainer.pictures import (
+from tester.generate import code_spread, generate, plan_children
+from tester.pictures import (
     draw_denoised,
     draw_generated,
     draw_interpolation,
     draw_reconstructions,
 )
-from utils.config import Config
+from trainer.evaluator import Evaluator
+from trainer.latent import code_use
+from utils.config.sections import Config
 from utils.output import say
 
 MOST_LISTED = 256  # numbers of a code whose KL is listed one by one

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from data_loader.files import (
+from data_loader.array_files import (
     check_finite,
     check_numbers,
     check_range,
@@ -13,8 +13,8 @@ from data_loader.files import (
     open_array,
     stored_or_read,
 )
-from data_loader.images import BaseImages, Layout, Range, Scale
 from data_loader.labels import read_labels
+from data_loader.pixel_dataset import BaseImages, Layout, Range, Scale
 from utils.errors import DataError
 
 # What a type's numbers are held as: its own where torch computes with it, else the next wider.

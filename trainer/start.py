@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from base.base_trainer import BaseTrainer
-from utils.check import Catalogue, check_config
 from utils.checkpoint import find_run, load_checkpoint, newest_checkpoint
-from utils.config import Config
+from utils.config.check import Catalogue, check_config
+from utils.config.messages import shown
+from utils.config.overrides import apply_overrides, key_of
+from utils.config.sections import Config
+from utils.config.source import read_json
 from utils.errors import CheckpointError, ConfigError
-from utils.jsonfile import read_json
 from utils.lock import hold, last_held_by_sibling
 from utils.output import check_writable
-from utils.overrides import apply_overrides, key_of
-from utils.problems import shown
 from utils.ranks import restarts
 
 LEARNING_RATE = "optimizer.args.lr"

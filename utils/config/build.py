@@ -4,10 +4,10 @@ import json
 import re
 from typing import Any
 
-from utils.check import Catalogue
-from utils.config import Config, Part
+from utils.config.check import Catalogue
+from utils.config.classes import arguments_model
+from utils.config.sections import Config, Part
 from utils.errors import ConfigError
-from utils.registry import arguments_model
 
 
 def build(config: Config, catalogue: Catalogue, key: str, *runtime: Any) -> Any:

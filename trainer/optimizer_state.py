@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from base.base_trainer import BaseTrainer
-from trainer.resume import LEARNING_RATE, log_changes
+from trainer.start import LEARNING_RATE, log_changes
 from utils.checkpoint import (
     checkpoints_in,
     load_checkpoint,
@@ -15,9 +15,9 @@ from utils.checkpoint import (
     remove_passed,
     scheduler_state,
 )
+from utils.config.overrides import key_of
 from utils.errors import CheckpointError
 from utils.finite import largest
-from utils.overrides import key_of
 
 SHOWN = 6  # differences a message lists at most
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Tag, ValidationError
 
-from utils.problems import MISSING, Problem, dotted, hint, nearest
+from utils.config.messages import MISSING, Problem, dotted, hint, nearest
 
 # What a value must be, in the words of JSON, for the names that pydantic gives its errors.
 _KINDS = {

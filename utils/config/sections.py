@@ -14,7 +14,7 @@ from pydantic import (
     field_validator,
 )
 
-from utils.registry import STRICT
+from utils.config.classes import STRICT
 
 Level = Annotated[float, Field(ge=0)]
 MONITOR = r"^(off|(min|max) \w+)$"

@@ -12,9 +12,9 @@ from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from data_loader.corruption import BaseCorruption
 from model.loss import BaseLoss
-from trainer.checks import CHECKS
-from utils.check import Catalogue
-from utils.registry import discover, is_buildable
+from trainer.rules import CHECKS
+from utils.config.check import Catalogue
+from utils.config.classes import discover, is_buildable
 
 # Needs a closure, needs sparse gradients, takes matrices only: none of them can train our models.
 _UNFIT = (torch.optim.LBFGS, torch.optim.SparseAdam, getattr(torch.optim, "Muon", None))

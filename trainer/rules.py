@@ -13,9 +13,9 @@ from model.loss import BaseLoss
 from model.metric import MAP_METRICS, SMALLEST_SSIM_SIDE, metrics_for
 from model.sizes import shape_text
 from trainer.rehearsal import Parts, rehearse_optimizer, rehearse_scheduler
-from utils.config import Config
+from utils.config.messages import Problem, hint, refuse
+from utils.config.sections import Config
 from utils.errors import first_line
-from utils.problems import Problem, hint, refuse
 
 
 def check_metrics(config: Config, parts: Parts) -> Iterator[Problem]:

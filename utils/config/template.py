@@ -3,7 +3,7 @@
 Source: victoresque/pytorch-template, README and config.json.
 """
 
-from utils.problems import Problem
+from utils.config.messages import Problem
 
 _PARTS = "images are a part of their own"
 ADVICE = {
