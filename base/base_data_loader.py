@@ -26,26 +26,41 @@ class Batch(NamedTuple):
 
 
 class BaseDataLoader:
-    """Batches of some images of a data set.
+    """Batches of some images of a data set. A loader of one's own says `batches`.
 
     Args:
         dataset: where the images come from.
         indices: the places of the images that this loader serves, int64 [n].
         batch_size: images in a batch; the last batch of an epoch may hold fewer.
+        held_out: the places of the images kept for validation, int64 [m].
+        shuffle: whether every epoch has an order of its own.
 
     Attributes:
         source: where the batches come from, in words.
         ranks: the processes that share the images, one batch of each step for every rank.
+        movable: the arguments that may change when a run goes on or is tested.
+        testable: those that may change for a test only.
     """
 
     runtime: tuple[str, ...] = ("dataset", "device", "seed")
-    source: str
+    movable: tuple[str, ...] = ()
+    testable: tuple[str, ...] = ()
+    source: str = "from their data set"
     ranks: Ranks = ALONE
 
-    def __init__(self, dataset: BaseDataset, indices: torch.Tensor, batch_size: int) -> None:
+    def __init__(
+        self,
+        dataset: BaseDataset,
+        indices: torch.Tensor,
+        batch_size: int,
+        held_out: torch.Tensor | None = None,
+        shuffle: bool = False,
+    ) -> None:
         self.dataset = dataset
         self.indices = indices
         self.batch_size = min(batch_size, len(indices))
+        self.held_out = indices[:0] if held_out is None else held_out
+        self.shuffle = shuffle
 
     @property
     def count(self) -> int:
@@ -61,6 +76,14 @@ class BaseDataLoader:
         """The number of batches in an epoch on each rank."""
         return -(-self.count // self.images_per_step)
 
+    def batches(self, epoch: int = 0, trained: int = 0) -> Iterator[Batch]:
+        """Every image once, in the order of `epoch`, but for the first `trained` of them.
+
+        Each rank gets its part of every step, `ranks.part`. `trained` is where an interrupted
+        epoch goes on: the images of whole steps. Without `shuffle`, in the order of `indices`.
+        """
+        raise NotImplementedError
+
     def shared_by(self, ranks: Ranks) -> Self:
         """A loader of the same images of which every rank gets a part, each image on one rank."""
         loader = copy.copy(self)
@@ -68,22 +91,27 @@ class BaseDataLoader:
         loader.batch_size = min(self.batch_size, -(-self.count // ranks.count))
         return loader
 
-    def batches(self, epoch: int, seen: int = 0) -> Iterator[Batch]:
-        """Every image once, in the order of `epoch`, but for the first `seen` of them.
-
-        Each rank gets its part of every step, `ranks.part`. `seen` is where an interrupted epoch
-        goes on: the images of whole steps.
-        """
-        raise NotImplementedError
+    def of(self, indices: torch.Tensor) -> Self:
+        """A loader of other images of the same data set, in the order given; not shared."""
+        loader = copy.copy(self)
+        loader.indices, loader.shuffle, loader.ranks = indices, False, ALONE
+        return loader
 
     def in_order(self) -> Self:
         """A loader of the same images in the order of the data set, for evaluation."""
-        raise NotImplementedError
+        return self.of(self.indices)
 
     def split_validation(self) -> Self | None:
         """The loader of the images held out from this one, or None where there are none."""
-        raise NotImplementedError
+        return self.of(self.held_out) if len(self.held_out) else None
 
     def split_test(self) -> Self | None:
         """A loader of the images that the data set keeps for testing, or None without any."""
-        raise NotImplementedError
+        images = self.dataset.test_split()
+        return images and self.over(images)
+
+    def over(self, dataset: BaseDataset) -> Self:
+        """A loader of all images of another data set, in their order."""
+        loader = self.of(torch.arange(len(dataset)))
+        loader.dataset, loader.held_out = dataset, loader.indices[:0]
+        return loader

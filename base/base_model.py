@@ -21,7 +21,7 @@ class BaseModel(nn.Module):
         shape: C, H, W of the images.
 
     Attributes:
-        gives: what `forward` gives besides reconstruction and code.
+        gives: what `forward` gives besides reconstruction and code; "logvar" makes it a VAE.
         code_shape: the shape of the code of one image.
         output_activation: the name of the decoder's last activation, None where it is linear.
     """
@@ -44,9 +44,25 @@ class BaseModel(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """x [N, C, H, W] -> {"reconstruction": [N, C, H, W], "code": [N, *code_shape]}."""
+        """x [N, C, H, W] -> {"reconstruction": [N, C, H, W], "code": [N, *code_shape], ...}.
+
+        The names beyond these two are those of `gives`.
+        """
         code = self.encode(x)
         return {"reconstruction": self.decode(code), "code": code}
+
+    def posterior(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """x [N, C, H, W] -> mean and log variance of its code, each [N, *code_shape].
+
+        Of a model that gives "logvar", whose code in evaluation is the mean.
+
+        Raises:
+            TypeError: the model gives none.
+        """
+        if "logvar" not in self.gives:
+            raise TypeError(f"{type(self).__name__} gives no logvar, so its codes have no posterior")
+        output = self(x)
+        return output["code"], output["logvar"]
 
     def rows(self) -> list[LayerRow]:
         """The layer table, without its heading; by default the model's parts."""

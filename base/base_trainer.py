@@ -113,7 +113,7 @@ class BaseTrainer:
 
     def stop_if_asked(self) -> None:
         """Where a signal came to any rank, save this very moment and stop."""
-        number = self.ranks.highest(self.stop.number or 0)
+        number = self.ranks.largest(self.stop.number or 0)
         if not number:
             return
         self.save()

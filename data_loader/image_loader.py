@@ -1,6 +1,5 @@
 """Batches of images: from the device or from files, in an order that follows from the epoch."""
 
-import copy
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
 
@@ -11,7 +10,6 @@ from base.base_data_loader import BaseDataLoader, Batch
 from base.base_dataset import BaseDataset, BaseReader
 from data_loader.prefetch import Workers
 from utils.device import free_memory
-from utils.ranks import ALONE
 from utils.seed import SPLIT, epoch_order, generator
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -40,6 +38,9 @@ class ImageLoader(BaseDataLoader):
         ValueError: fewer images than are to be held out.
     """
 
+    movable = ("num_workers", "memory")
+    testable = ("batch_size",)
+
     def __init__(
         self,
         dataset: BaseDataset,
@@ -54,26 +55,31 @@ class ImageLoader(BaseDataLoader):
         count = len(dataset)
         held_out = validation_split if validation_split >= 1 else round(validation_split * count)
         labels = dataset.labels.indices
-        training, self.held_out = stratified_split(labels, int(held_out), seed)
-        super().__init__(dataset, training, batch_size)
-        self.seed, self.device, self.shuffle = seed, device, shuffle
+        training, validation = stratified_split(labels, int(held_out), seed)
+        super().__init__(dataset, training, batch_size, validation, shuffle)
+        self.seed, self.device = seed, device
         self.num_workers, self.memory = num_workers, memory
-        most = free_memory(device) // 2 if memory == "auto" else memory * 10**6
+        self._open(dataset)
+
+    def _open(self, dataset: BaseDataset) -> None:
+        """Hold a data set on the device where it fits, else have workers ready to read it."""
+        device = self.device
+        most = free_memory(device) // 2 if self.memory == "auto" else self.memory * 10**6
         if dataset.stored.nbytes <= most:
             dataset.hold()
         if isinstance(dataset.stored, BaseReader):
-            self._fetch = Workers(dataset.stored.read, num_workers, device).fetch
-            self.source = f"read from files by {num_workers} workers"
+            self._fetch = Workers(dataset.stored.read, self.num_workers, device).fetch
+            self.source = f"read from files by {self.num_workers} workers"
         else:
             self._fetch = _Held(dataset.stored.to(device)).fetch
             self.source = f"held on {device}"
 
-    def batches(self, epoch: int = 0, seen: int = 0) -> Iterator[Batch]:
-        """Every image once, in the order of `epoch`, but for the first `seen` of them."""
+    def batches(self, epoch: int = 0, trained: int = 0) -> Iterator[Batch]:
+        """Every image once, in the order of `epoch`, but for the first `trained` of them."""
         order = self.indices
         if self.shuffle:
             order = order[epoch_order(self.count, self.seed, epoch)]
-        steps = order[seen:].split(self.images_per_step) if seen < self.count else ()
+        steps = order[trained:].split(self.images_per_step) if trained < self.count else ()
         parts = [self.ranks.part(places) for places in steps]
         if not parts:
             return
@@ -82,27 +88,11 @@ class ImageLoader(BaseDataLoader):
             images = self.dataset.to_images(stored)
             yield Batch(images.contiguous(memory_format=torch.channels_last), places, counted)
 
-    def of(self, indices: torch.Tensor) -> Self:
-        """A loader of other images of the same data set, in the order given; not shared."""
-        loader = copy.copy(self)
-        loader.indices, loader.shuffle, loader.ranks = indices, False, ALONE
+    def over(self, dataset: BaseDataset) -> Self:
+        """A loader of all images of another data set, in their order."""
+        loader = super().over(dataset)
+        loader._open(dataset)
         return loader
-
-    def in_order(self) -> Self:
-        """A loader of the same images in the order of the data set."""
-        return self.of(self.indices)
-
-    def split_validation(self) -> Self | None:
-        """The loader of the images held out from this one, or None where there are none."""
-        return self.of(self.held_out) if len(self.held_out) else None
-
-    def split_test(self) -> Self | None:
-        """A loader of the images that the data set keeps for testing, or None without any."""
-        images = self.dataset.test_split()
-        if images is None:
-            return None
-        settings = (self.batch_size, False, 0, self.num_workers, self.memory)
-        return type(self)(images, self.device, self.seed, *settings)
 
 
 class _Held:

@@ -47,5 +47,5 @@ def score_baseline(
     """The metrics of a baseline over a loader's images, shown and measured as to the model."""
     sums = Sums()
     for batch in loader.batches():
-        sums.add(evaluator.compare(reconstruct(evaluator.seen(batch)), batch.images))
+        sums.add(evaluator.compare(reconstruct(evaluator.shown(batch)), batch.images))
     return sums.means()

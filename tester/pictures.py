@@ -59,7 +59,7 @@ def draw_denoised(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> N
     places = representatives(dataset.labels.indices, loader.indices, count)
     rows: list[list[np.ndarray]] = [[], [], []]
     for batch in loader.of(torch.tensor(places)).batches():
-        seen = evaluator.seen(batch)
+        seen = evaluator.shown(batch)
         made = evaluator.run(seen)["reconstruction"]
         for row, images in zip(rows, (batch.images, seen, made), strict=True):
             row += rgb(dataset, images.cpu())

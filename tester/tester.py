@@ -28,7 +28,7 @@ from tester.pictures import (
     draw_reconstructions,
 )
 from trainer.evaluator import Evaluator
-from trainer.latent import code_use
+from trainer.evaluator import code_use
 from utils.config.sections import Config
 from utils.output import say
 

@@ -9,12 +9,14 @@ from base.base_data_loader import BaseDataLoader, Batch
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from data_loader.corruption import Corrupter
-from model.loss import BaseLoss
+from model.loss import BaseLoss, kl_of_numbers
 from model.metric import Metric
 from trainer.sums import Sums
-from utils.device import autocast
+from utils.device import Compute, autocast
 
 Numbers = dict[str, torch.Tensor]
+LOOKED_AT = 1024  # images: enough for a mean over images to be steady
+ACTIVE = 0.01  # variance of the posterior's mean over images from which a number counts as used
 
 
 class Evaluator:
@@ -24,10 +26,8 @@ class Evaluator:
         loss: its terms are measured.
         metrics: measured besides, by name.
         dataset: where the images come from; its value range rules the metrics.
-        device: where the model is.
-        precision: "fp32" or "bf16", what the layers compute in; all else is float32.
+        compute: the device where the model is, and how its layers compute.
         corrupter: what the model has to clean; None shows it the images as they are.
-        is_compiled: whether `run` goes through torch.compile.
 
     Attributes:
         network: the model as `run` calls it.
@@ -39,19 +39,18 @@ class Evaluator:
         loss: BaseLoss,
         metrics: dict[str, Metric],
         dataset: BaseDataset,
-        device: torch.device,
-        precision: str,
+        compute: Compute,
         corrupter: Corrupter | None = None,
-        is_compiled: bool = False,
     ) -> None:
-        self.model, self.loss, self.metrics = model, loss, metrics
-        self.dataset, self.device, self.precision = dataset, device, precision
+        self.model, self.loss, self.metrics, self.dataset = model, loss, metrics, dataset
+        self.device, self.precision, is_compiled = compute
         self.corrupter = corrupter or Corrupter()
         # On a GPU launching kernels takes longer than small networks do: there a pass is replayed.
-        mode = "reduce-overhead" if device.type == "cuda" else "default"
-        self.network = torch.compile(model, mode=mode) if is_compiled else model
+        mode = "reduce-overhead" if self.device.type == "cuda" else "default"
+        compiled: nn.Module | None = torch.compile(model, mode=mode) if is_compiled else None
+        self.network = model if compiled is None else compiled
 
-    def seen(self, batch: Batch) -> torch.Tensor:
+    def shown(self, batch: Batch) -> torch.Tensor:
         """What the model is shown of a batch in evaluation: the images, corrupted if asked for."""
         return self.corrupter.of_images(batch.images, batch.indices)
 
@@ -85,7 +84,7 @@ class Evaluator:
         self.model.eval()
         sums = Sums()
         for batch in loader.batches():
-            sums.add(batch.counting(self.measure(self.run(self.seen(batch)), batch.images)))
+            sums.add(batch.counting(self.measure(self.run(self.shown(batch)), batch.images)))
             after_batch()
         return sums.means(loader.ranks)
 
@@ -108,3 +107,24 @@ class Evaluator:
         self.model.eval()
         with autocast(self.device, self.precision):
             return self.model.decode(codes.to(self.device)).float().cpu()
+
+
+@torch.no_grad()
+def code_use(evaluator: Evaluator, loader: BaseDataLoader) -> tuple[int, torch.Tensor]:
+    """How many numbers of a VAE's code vary with the image, and the KL of each in nats.
+
+    -> active numbers, mean KL over images [code_size]; both over the loader's first 1024 images.
+
+    Source: Burda et al. 2016, "Importance weighted autoencoders", section 5 (active units).
+    """
+    evaluator.model.eval()
+    images = loader.of(loader.indices[:LOOKED_AT])
+    total = squares = kl = torch.zeros((), dtype=torch.float64)
+    for batch in images.batches():
+        output = evaluator.run(evaluator.shown(batch))
+        codes = output["code"].flatten(1).double().cpu()
+        of_batch = kl_of_numbers(output["code"], output["logvar"]).flatten(1)
+        total, squares = total + codes.sum(0), squares + codes.square().sum(0)
+        kl = kl + of_batch.double().sum(0).cpu()
+    spread = squares / images.count - (total / images.count).square()
+    return int((spread > ACTIVE).sum()), (kl / images.count).float()

@@ -13,7 +13,7 @@ from logger.run import Run
 from logger.tables import model_report
 from logger.tiles import tile
 from trainer.evaluator import Evaluator
-from trainer.latent import code_use
+from trainer.evaluator import code_use
 from trainer.sums import Sums
 from utils.config.sections import Config
 from utils.errors import CheckpointError
@@ -108,7 +108,7 @@ class Trainer(BaseTrainer):
             self.seen = min(self.seen + self.loader.images_per_step, self.loader.count)
             self.finish_step()
         self.guard.read()
-        self.ranks.follow(self.model)
+        self.ranks.copy_buffers(self.model)
 
     def _remaining_batches(self, epoch: int) -> Iterable[Batch]:
         """The batches of the epoch that are not trained yet, under a progress bar."""
@@ -173,7 +173,7 @@ class Trainer(BaseTrainer):
         if self.epoch <= self.settings.save_period:  # not before training: that takes a while
             self.run.board.add_graph(self.model, batch.images[:1])
         with torch.no_grad():
-            seen = self.evaluator.seen(batch)
+            seen = self.evaluator.shown(batch)
             made = self.evaluator.run(seen)["reconstruction"]
         rows = [batch.images, seen, made] if self.evaluator.corrupter else [batch.images, made]
         picture = tile([shown.dataset.to_rgb(row.cpu()) for row in rows])

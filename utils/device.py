@@ -4,11 +4,22 @@ import ctypes
 import os
 import platform
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from utils.errors import ConfigError
 from utils.ranks import neighbours
+
+
+class Compute(NamedTuple):
+    """Where and how the layers of a model compute; all else is float32."""
+
+    device: torch.device
+    precision: str = "fp32"
+    """"fp32" or "bf16"."""
+    is_compiled: bool = False
+    """Whether they go through torch.compile."""
 
 
 def pick_device(name: str) -> torch.device:

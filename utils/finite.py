@@ -19,7 +19,7 @@ def largest(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
     return torch.nn.utils.get_total_norm(list(tensors), math.inf)
 
 
-class Seen(NamedTuple):
+class UnreadStep(NamedTuple):
     """A step whose numbers have not been read yet."""
 
     epoch: int
@@ -50,7 +50,7 @@ class FiniteGuard:
         device = self.weights[0].device
         self.steps = steps or (1 if device.type == "cpu" else STEPS_BETWEEN_READS)
         self._void = torch.zeros((), device=device)  # 1 from the first bad step on
-        self._seen: list[Seen] = []
+        self._unread: list[UnreadStep] = []
 
     def check(
         self, epoch: int, step: int, indices: torch.Tensor, numbers: dict[str, torch.Tensor]
@@ -66,10 +66,10 @@ class FiniteGuard:
         """
         gradient = largest(w.grad for w in self.weights if w.grad is not None)
         numbers = {name: values.detach() for name, values in numbers.items()}
-        self._seen.append(Seen(epoch, step, indices, numbers, gradient))
+        self._unread.append(UnreadStep(epoch, step, indices, numbers, gradient))
         if self.steps > 1:
             self._make_void(gradient + numbers["loss"].sum())
-        if len(self._seen) >= self.steps:
+        if len(self._unread) >= self.steps:
             self.read()
 
     def read(self) -> None:
@@ -79,10 +79,10 @@ class FiniteGuard:
             TrainingError: one of them is not finite.
             SaidElsewhere: and another rank knows better why.
         """
-        seen, self._seen = self._seen, []
-        if not seen:
+        unread, self._unread = self._unread, []
+        if not unread:
             return
-        own = [torch.stack([one.gradient, one.numbers["loss"].sum()]) for one in seen]
+        own = [torch.stack([one.gradient, one.numbers["loss"].sum()]) for one in unread]
         is_finite = self.ranks.gather(torch.stack(own)).isfinite()  # [ranks, steps, 2]
         if is_finite.all():
             return
@@ -91,7 +91,7 @@ class FiniteGuard:
         rank = int(is_finite[:, step, 1].long().argmin())
         if rank != self.ranks.rank:
             raise SaidElsewhere(1, f"rank {rank} says what is not finite")
-        raise TrainingError(_story(seen[step]))
+        raise TrainingError(_story(unread[step]))
 
     def _make_void(self, total: torch.Tensor) -> None:
         """Let the next update do nothing if this step or one before it is bad."""
@@ -104,7 +104,7 @@ class FiniteGuard:
                 weight.grad = torch.where(self._void.bool(), 0, weight.grad)
 
 
-def _story(bad: Seen) -> str:
+def _story(bad: UnreadStep) -> str:
     """What happened in a bad step, in one line."""
     terms = {name: float(values.mean()) for name, values in bad.numbers.items()}
     words = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())

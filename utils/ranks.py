@@ -63,8 +63,8 @@ class Ranks:
         torch.distributed.all_gather(everyone, own, group=self._group)
         return torch.stack(everyone)
 
-    def highest(self, number: int) -> int:
-        """The highest of a whole number of each rank."""
+    def largest(self, number: int) -> int:
+        """The largest of a whole number of each rank."""
         if self.count == 1:
             return number
         import torch
@@ -83,14 +83,14 @@ class Ranks:
 
         return DistributedDataParallel(network, process_group=self._group)
 
-    def follow(self, network: "nn.Module") -> None:
-        """Take over the leader's buffers now."""
+    def copy_buffers(self, network: "nn.Module") -> None:
+        """Take over the buffers of the leader now."""
         import torch
 
         for buffer in network.buffers() if self.count > 1 else ():
             torch.distributed.broadcast(buffer, 0, group=self._group)
 
-    def led(self, make: Callable[[], T], otherwise: T | None = None) -> T:
+    def on_leader(self, make: Callable[[], T], otherwise: T | None = None) -> T:
         """What `make` gives on the leader; `otherwise` on the others, which wait for it."""
         if self.count == 1:
             return make()
@@ -98,14 +98,14 @@ class Ranks:
         self._settle(error)
         return made
 
-    def told(self, make: Callable[[], T]) -> T:
+    def broadcast(self, make: Callable[[], T]) -> T:
         """What `make` gives on the leader, on every rank."""
-        told = [self.led(make)]
+        sent = [self.on_leader(make)]
         if self.count > 1:
             import torch
 
-            torch.distributed.broadcast_object_list(told, 0)
-        return told[0]
+            torch.distributed.broadcast_object_list(sent, 0)
+        return sent[0]
 
     def in_turn(self, make: Callable[[], T]) -> T:
         """What `make` gives on this rank, after the leader has made its own.
