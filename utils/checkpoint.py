@@ -7,9 +7,9 @@ opens on any device.
 import io
 import math
 import re
-from collections import Counter
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -34,14 +34,62 @@ CONTENT = {
     "versions": dict,
     "machine": dict,
 }
+# What checkpoints did not hold from the beginning.
+LATER = {"images": dict, "more": dict}
 COUNTS = ("epoch", "step", "early_stop_count")
 PLAIN = (str, int, float, bool, type(None))
 
 
-def scheduler_state(scheduler: Any) -> dict[str, Any]:
-    """What moves in a scheduler. A Counter, as MultiStepLR's milestones, is of the config."""
-    state = scheduler.state_dict()
-    return {name: value for name, value in state.items() if not isinstance(value, Counter)}
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a run needs to go on, and a trained model to be used."""
+
+    arch: str
+    """The class of the model."""
+    config: dict[str, Any]
+    """Complete, as plain values."""
+    epoch: int
+    """Epochs trained to their end."""
+    step: int
+    """Updates made."""
+    within_epoch: dict[str, Any]
+    """"count" and "totals" of the images trained of the epoch that has begun."""
+    state_dict: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    lr_scheduler: dict[str, Any] | None
+    monitor_best: float | None
+    """The best value of what is monitored, and for how many epochs there was no better: """
+    early_stop_count: int
+    data: dict[str, Any]
+    """What tells the images that it was trained with from others."""
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    images: dict[str, Any] = field(default_factory=dict)
+    """How arrays of such images are laid out; empty in the first checkpoints of this format."""
+    more: dict[str, Any] = field(default_factory=dict)
+    """The states of what a trainer of one's own keeps besides, by name."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The verified checkpoint in a file; raises as `load_checkpoint`."""
+        content = load_checkpoint(path)
+        known = {one.name for one in fields(cls)}
+        return cls(**{name: value for name, value in content.items() if name in known})
+
+    def write(self, path: Path) -> None:
+        """Write it to `path`; raises as `save_checkpoint`."""
+        content = {one.name: getattr(self, one.name) for one in fields(self)}
+        save_checkpoint({k: v for k, v in content.items() if v or k not in LATER}, path)
+
+    @property
+    def trained(self) -> int:
+        """The images trained of the epoch that has begun, 0 at an epoch's end."""
+        return self.within_epoch["count"]
+
+    @property
+    def place(self) -> tuple[int, float]:
+        """Its epoch and step as `place_of` gives them for its file."""
+        return (self.epoch + 1, self.step) if self.trained else (self.epoch, math.inf)
 
 
 def save_checkpoint(content: dict[str, Any], path: Path) -> None:
@@ -120,6 +168,9 @@ def _check_content(content: Any, path: Path) -> None:
         if key not in content:
             raise CheckpointError(f"{path}: has no '{key}'; this program did not write it")
         if not isinstance(content[key], kind) or isinstance(content[key], bool):
+            raise CheckpointError(f"{path}: '{key}' is a {type(content[key]).__name__}")
+    for key, kind in LATER.items():
+        if not isinstance(content.get(key, {}), kind):
             raise CheckpointError(f"{path}: '{key}' is a {type(content[key]).__name__}")
     for key in COUNTS:
         if content[key] < 0:
