@@ -14,6 +14,7 @@ from pydantic import (
     field_validator,
 )
 
+from utils.home import at_home
 from utils.registry import STRICT
 
 Level = Annotated[float, Field(ge=0)]
@@ -76,6 +77,11 @@ class TrainerSection(Section):
     compile: bool = False
     """Whether the model goes through torch.compile, which takes a while at the start; on a GPU
     its passes are then replayed as CUDA graphs."""
+
+    @field_validator("save_dir")
+    @classmethod
+    def _is_at_home(cls, folder: str) -> str:
+        return at_home(folder)
 
     @field_validator("monitor")
     @classmethod
