@@ -11,12 +11,15 @@ from tests import processes
 from tests.conftest import only_run
 
 
+def live_in(home):
+    os.environ["HOME"] = str(home)
+
+
 def call(script, arguments, home):
     """A command of a user whose home folder is `home` -> exit code and what it said."""
     output = home / "said"
     output.unlink(missing_ok=True)
-    live_there = partial(os.environ.__setitem__, "HOME", str(home))
-    code = processes.finish(processes.start(script, arguments, output, live_there))
+    code = processes.finish(processes.start(script, arguments, output, partial(live_in, home)))
     return code, output.read_text()
 
 

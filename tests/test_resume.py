@@ -21,6 +21,11 @@ from tests.killing import (
 from utils.checkpoint import checkpoint_name, checkpoints_in, place_of, save_checkpoint
 
 STEPS = range(1, 25)
+# The first epoch is the best one, for none is better.
+STANDING_STILL = {
+    "optimizer": {"type": "SGD", "args": {"lr": 1e-30}},
+    "arch": {"type": "Autoencoder", "args": {"encoder": [{"conv": 4}], "decoder": "mirror"}},
+}
 
 
 def keep_every_checkpoint():
@@ -93,14 +98,14 @@ def test_resuming_a_finished_run_does_nothing_and_says_so(run):
 
 
 def test_resuming_a_run_that_stopped_early_does_nothing_and_says_why(tmp_path):
-    changes = {"optimizer": {"type": "SGD", "args": {"lr": 1e-30}}}
-    run = uninterrupted(tmp_path, changes, monitor="min loss", early_stop=1, epochs=50)
+    run = uninterrupted(tmp_path, STANDING_STILL, early_stop=1, epochs=50)
     lines = lines_of(run)
     assert [line["epoch"] for line in lines] == [1, 2]
+    said = resume(run)
     assert (
-        "nothing to do: trainer.early_stop=1 ended the run after epoch 2 of 50: no better loss "
-        "for 1 epochs; to go on, add -s trainer.early_stop=2, or 0 for all epochs"
-    ) in resume(run)
+        "nothing to do: trainer.early_stop=1 ended the run after epoch 2 of 50: no better" in said
+    )
+    assert "val_loss for 1 epochs; to go on, add -s trainer.early_stop=2, or 0 for all" in said
     assert "early_stop=1 ended the run after epoch 2 of 60" in resume(
         run, "-s", "trainer.epochs=60"
     )
@@ -108,11 +113,10 @@ def test_resuming_a_run_that_stopped_early_does_nothing_and_says_why(tmp_path):
 
 
 def test_a_run_that_stopped_early_goes_on_as_it_says(tmp_path):
-    changes = {"optimizer": {"type": "SGD", "args": {"lr": 1e-30}}}
-    run = uninterrupted(tmp_path, changes, monitor="min loss", early_stop=1, epochs=5)
+    run = uninterrupted(tmp_path, STANDING_STILL, early_stop=1, epochs=5)
     resume(run, "-s", "trainer.early_stop=2")
     assert [line["epoch"] for line in lines_of(run)] == [1, 2, 3]
-    assert "ended the run after epoch 3 of 5: no better loss for 2 epochs" in resume(run)
+    assert "ended the run after epoch 3 of 5: no better val_loss for 2 epochs" in resume(run)
     resume(run, "-s", "trainer.early_stop=0")
     assert [line["epoch"] for line in lines_of(run)] == [1, 2, 3, 4, 5]
     assert "nothing to do: 5 of 5 epochs are trained" in resume(run)
