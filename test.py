@@ -2,9 +2,9 @@
 
 import argparse
 from functools import partial
-from pathlib import Path
 
 from utils.errors import run_command
+from utils.home import argument_path
 
 
 def main() -> None:
@@ -59,7 +59,7 @@ def parse_arguments() -> argparse.Namespace:
         "-r",
         "--resume",
         dest="checkpoint",
-        type=Path,
+        type=argument_path,
         required=True,
         help="a checkpoint, a run folder (its best model), or a folder of runs (the newest)",
     )
@@ -73,7 +73,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="KEY=VALUE",
         help="change how to test: generation.noise=0.3 dataset.args.data=moved.npy",
     )
-    add("-o", "--output", type=Path, help="where the results go (<run>/test)")
+    add("-o", "--output", type=argument_path, help="where the results go (<run>/test)")
     return parser.parse_args()
 
 

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from utils.errors import run_command
+from utils.home import argument_path
 
 
 def main() -> None:
@@ -115,8 +116,13 @@ def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("-c", "--config", type=Path, help="the config (config.json)")
-    add("-r", "--resume", type=Path, help="go on with a run: its folder or a checkpoint in it")
+    add("-c", "--config", type=argument_path, help="the config (config.json)")
+    add(
+        "-r",
+        "--resume",
+        type=argument_path,
+        help="go on with a run: its folder or a checkpoint in it",
+    )
     add("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     add(
         "-s",

@@ -93,8 +93,16 @@ class BaseTrainer:
 
     def is_finished(self) -> bool:
         """Whether all epochs are trained, or so many did not improve that it ends early."""
+        return self.is_stopped_early() or self.epoch >= self.settings.epochs
+
+    def is_stopped_early(self) -> bool:
+        """Whether `early_stop` ends training before its last epoch."""
         is_early = 0 < self.settings.early_stop <= self.monitor.epochs_without
-        return is_early or self.epoch >= self.settings.epochs
+        return is_early and self.epoch < self.settings.epochs
+
+    def why_early(self) -> str:
+        """What `early_stop` found, in words."""
+        return f"no better {self.monitor.name} for {self.monitor.epochs_without} epochs"
 
     def is_save_due(self) -> bool:
         """Whether the end of this epoch is to be kept."""
@@ -151,10 +159,8 @@ class BaseTrainer:
         if self.is_save_due():
             self.save()
             self.show_epoch()
-        if self.is_finished() and self.epoch < self.settings.epochs:
-            self.run.log(
-                f"stopped: no better {self.monitor.name} for {self.monitor.epochs_without} epochs"
-            )
+        if self.is_stopped_early():
+            self.run.log(f"stopped: {self.why_early()}")
 
     def save(self) -> None:
         """Write a checkpoint of this very moment, be it the end of an epoch or within one."""

@@ -21,6 +21,11 @@ from tests.killing import (
 from utils.checkpoint import checkpoint_name, checkpoints_in, place_of, save_checkpoint
 
 STEPS = range(1, 25)
+# The first epoch is the best one, for none is better.
+STANDING_STILL = {
+    "optimizer": {"type": "SGD", "args": {"lr": 1e-30}},
+    "arch": {"type": "Autoencoder", "args": {"encoder": [{"conv": 4}], "decoder": "mirror"}},
+}
 
 
 def keep_every_checkpoint():
@@ -92,13 +97,29 @@ def test_resuming_a_finished_run_does_nothing_and_says_so(run):
     assert after == before
 
 
-def test_resuming_a_run_that_stopped_early_does_nothing(tmp_path):
-    changes = {"optimizer": {"type": "SGD", "args": {"lr": 1e-30}}}
-    run = uninterrupted(tmp_path, changes, monitor="min loss", early_stop=1, epochs=50)
+def test_resuming_a_run_that_stopped_early_does_nothing_and_says_why(tmp_path):
+    run = uninterrupted(tmp_path, STANDING_STILL, early_stop=1, epochs=50)
     lines = lines_of(run)
-    assert len(lines) < 50
-    assert "nothing to do" in resume(run)
+    assert [line["epoch"] for line in lines] == [1, 2]
+    said = resume(run)
+    assert (
+        "nothing to do: trainer.early_stop=1 ended the run after epoch 2 of 50: no better" in said
+    )
+    assert "val_loss for 1 epochs; to go on, add -s trainer.early_stop=2, or 0 for all" in said
+    assert "early_stop=1 ended the run after epoch 2 of 60" in resume(
+        run, "-s", "trainer.epochs=60"
+    )
     assert lines_of(run) == lines
+
+
+def test_a_run_that_stopped_early_goes_on_as_it_says(tmp_path):
+    run = uninterrupted(tmp_path, STANDING_STILL, early_stop=1, epochs=5)
+    resume(run, "-s", "trainer.early_stop=2")
+    assert [line["epoch"] for line in lines_of(run)] == [1, 2, 3]
+    assert "ended the run after epoch 3 of 5: no better val_loss for 2 epochs" in resume(run)
+    resume(run, "-s", "trainer.early_stop=0")
+    assert [line["epoch"] for line in lines_of(run)] == [1, 2, 3, 4, 5]
+    assert "nothing to do: 5 of 5 epochs are trained" in resume(run)
 
 
 def test_a_resumed_run_can_be_made_longer(run, tmp_path):
@@ -198,9 +219,10 @@ def test_files_that_were_moved_are_found_and_files_that_changed_are_refused(tmp_
 
 
 def test_another_order_of_the_images_is_refused(finished, run):
-    content = content_of(run / checkpoint_name(5))
-    content["data"]["crc32"] ^= 1
-    save_checkpoint(content, run / checkpoint_name(5))
+    for path in run.glob("*.pth"):
+        content = content_of(path)
+        content["data"]["crc32"] ^= 1
+        save_checkpoint(content, path)
     code, said = processes.run("-r", run, output=run.parent / "out")
     assert (code, said.count("\n")) == (2, 1)
     assert "the data set has changed" in said

@@ -1,9 +1,11 @@
 """Opening a run that was interrupted or is finished: which checkpoint, and does it belong here."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from base.base_trainer import BaseTrainer
+from trainer.belonging import CHANGEABLE, LEARNING_RATE, MOVABLE, check_own, run_config
 from utils.checkpoint import find_run, load_checkpoint, newest_checkpoint
 from utils.config.check import Catalogue, check_config
 from utils.config.messages import shown
@@ -11,35 +13,10 @@ from utils.config.overrides import apply_overrides, key_of
 from utils.config.sections import Config
 from utils.config.source import read_json
 from utils.errors import CheckpointError, ConfigError
-from utils.lock import hold, last_held_by_sibling
+from utils.lock import hold, last_held_by_sibling, refuse_held
 from utils.output import check_writable
 from utils.ranks import restarts
 
-LEARNING_RATE = "optimizer.args.lr"
-# Where the images are; what they are, their fingerprint tells.
-MOVABLE = ("dataset.args.data", "dataset.args.label", "dataset.args.root", "dataset.args.download")
-# What may change between a run's beginning and its end. The files of the data may move: their
-# fingerprint is compared.
-CHANGEABLE = (
-    "trainer.epochs",
-    "trainer.save_period",
-    "trainer.save_steps",
-    "trainer.early_stop",
-    "trainer.tensorboard",
-    "data_loader.args.memory",
-    "data_loader.args.num_workers",
-    *MOVABLE,
-    LEARNING_RATE,
-)
-# What config.json may say otherwise than a checkpoint: what an earlier resumption changed, and
-# what does not touch the training.
-TOLERATED = (
-    *CHANGEABLE,
-    "generation.",
-    "trainer.save_dir",
-    "description",
-    "$schema",
-)
 # Why all else may not, by how the key begins.
 REASONS = {
     "name": "the run keeps its folder",
@@ -83,17 +60,22 @@ def reopen(
         No checkpoint where the run was stopped before its first: it begins again.
 
     Raises:
-        CheckpointError, ConfigError: nothing to go on from, an override that cannot be, or
-            another process that trains in the folder.
+        CheckpointError, ConfigError: nothing to go on from, an override that cannot be,
+            another process that trains in the folder, or what is not of this run in it. It is
+            as it was then.
     """
     folder = path.parent if path.is_file() else _run_folder(path)
     check_writable(folder)
-    hold(folder)
+    refuse_held(folder)
     checkpoint = _pick_checkpoint(path, folder)
-    content = apply_overrides(_run_config(folder, checkpoint, catalogue), overrides)
+    content = apply_overrides(run_config(folder, checkpoint, catalogue), overrides)
     config = check_config(content, catalogue, path, overrides)
     for override in overrides:
         _check_changeable(override, config, checkpoint["epoch"] if checkpoint else 0)
+    check_own(folder, checkpoint, config.trainer.monitor, catalogue)
+    if not checkpoint:
+        print(f"{folder}: no checkpoint yet, so it begins again")
+    hold(folder)  # last, for it writes into the folder
     return config, checkpoint, folder
 
 
@@ -150,52 +132,11 @@ def _pick_checkpoint(path: Path, folder: Path) -> dict[str, Any] | None:
     if path.is_file():
         return load_checkpoint(path)
     if not any(folder.glob("*.pth")):
-        print(f"{folder}: no checkpoint yet, so it begins again")
         return None
     _, checkpoint, skipped = newest_checkpoint(folder)
     for reason in skipped:
         print(f"skipped: {reason}")
     return checkpoint
-
-
-def _run_config(
-    folder: Path, checkpoint: dict[str, Any] | None, catalogue: Catalogue
-) -> dict[str, Any]:
-    """The config of a run folder, compared key by key with the checkpoint's.
-
-    Raises:
-        CheckpointError: they differ in what cannot change.
-    """
-    path = folder / "config.json"
-    if not path.exists() and checkpoint:
-        return checkpoint["config"]
-    ours = check_config(read_json(path), catalogue, str(path)).as_json()
-    if not checkpoint:
-        return ours
-    theirs = check_config(checkpoint["config"], catalogue, "the checkpoint's config").as_json()
-    ours_flat, theirs_flat = _flat(ours), _flat(theirs)
-    differing = [
-        f"{key} is {shown(ours_flat.get(key))} and {shown(theirs_flat.get(key))}"
-        for key in sorted(ours_flat.keys() | theirs_flat.keys())
-        if ours_flat.get(key) != theirs_flat.get(key) and not key.startswith(TOLERATED)
-    ]
-    if differing:
-        raise CheckpointError(
-            f"{path} and the checkpoint differ: {'; '.join(differing)}; put the first back to "
-            "the second, or begin a new run with -c"
-        )
-    return ours
-
-
-def _flat(content: Any, at: str = "") -> dict[str, Any]:
-    """Nested JSON as dotted path -> value."""
-    if not isinstance(content, dict | list) or not content:
-        return {at: content}
-    pairs = content.items() if isinstance(content, dict) else enumerate(content)
-    flat: dict[str, Any] = {}
-    for key, value in pairs:
-        flat |= _flat(value, f"{at}.{key}" if at else str(key))
-    return flat
 
 
 def open_trained(
@@ -219,6 +160,7 @@ def open_trained(
             )
     if path.is_dir():
         run = find_run(path)
+        _say_passed_over(path, run)
         best = run / "model_best.pth"
         path = best if best.exists() else newest_checkpoint(run)[0]
     checkpoint = load_checkpoint(path)
@@ -226,6 +168,26 @@ def open_trained(
     # Nothing is trained, so that optimizer and scheduler need not be tried, which takes a second.
     unchecked = catalogue._replace(checks=[])
     return check_config(content, unchecked, path, overrides), checkpoint, path
+
+
+def _say_passed_over(path: Path, run: Path) -> None:
+    """Say on stderr which runs below `path` are newer than `run`, but have no checkpoint yet."""
+    if run == path or not (run / "config.json").exists():
+        return
+    begun = (run / "config.json").stat().st_mtime
+    newer = [
+        log.parent
+        for log in sorted(path.glob("**/info.log"))
+        if (config := log.parent / "config.json").exists()
+        and config.stat().st_mtime > begun
+        and not any(log.parent.glob("*.pth"))
+    ]
+    if newer:
+        names = ", ".join(map(str, newer))
+        print(
+            f"note: {names}: newer, but without a checkpoint yet, so {run} is tested",
+            file=sys.stderr,
+        )
 
 
 def check_data(checkpoint: dict[str, Any], data: dict[str, Any]) -> None:

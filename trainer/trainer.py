@@ -75,7 +75,13 @@ class Trainer(BaseTrainer):
                 f"{self.loader.images_per_step} images, {self.loader.batch_size} in each"
             )
         self.run.log(f"run {self.run.folder}")
-        if self.is_finished():
+        if self.is_stopped_early():
+            self.run.log(
+                f"nothing to do: trainer.early_stop={settings.early_stop} ended the run after "
+                f"epoch {self.epoch} of {settings.epochs}: {self.why_early()}; to go on, add "
+                f"-s trainer.early_stop={2 * self.monitor.epochs_without}, or 0 for all epochs"
+            )
+        elif self.is_finished():
             self.run.log(f"nothing to do: {self.epoch} of {settings.epochs} epochs are trained")
         elif self.step:
             self.run.log(f"goes on after epoch {self.epoch}, step {self.step}")

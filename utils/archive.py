@@ -10,7 +10,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from utils.errors import CheckpointError
+from utils.errors import CheckpointError, OtherProgramError
 
 INSTRUCTIONS = frozenset(
     "PROTO GLOBAL BINPUT LONG_BINPUT BINGET LONG_BINGET MARK EMPTY_DICT EMPTY_LIST EMPTY_TUPLE "
@@ -36,6 +36,7 @@ def verify_archive(path: Path) -> None:
 
     Raises:
         CheckpointError: the file is another kind of archive than a checkpoint, or damaged.
+        OtherProgramError: it is whole, and holds what no checkpoint does.
         Exception: nearly anything, where it is no archive at all.
     """
     size = path.stat().st_size
@@ -47,7 +48,7 @@ def verify_archive(path: Path) -> None:
             raise CheckpointError(f"{path}: damaged: the checksum of '{damaged}' does not match")
         lists = [entry for entry in entries if entry.filename.endswith("data.pkl")]
         if len(lists) != 1 or lists[0].file_size > max(LARGEST_LIST, size // 20):
-            raise CheckpointError(f"{path}: not built like a checkpoint of this program")
+            raise OtherProgramError(f"{path}: not built like a checkpoint of this program")
         _check_instructions(archive.read(lists[0]), path)
 
 
@@ -72,11 +73,11 @@ def _check_instructions(content: bytes, path: Path) -> None:
         name = instruction.name
         if name not in INSTRUCTIONS or (name == "GLOBAL" and argument not in NAMES):
             shown = argument if name == "GLOBAL" else name
-            raise CheckpointError(
+            raise OtherProgramError(
                 f"{path}: asks for '{shown}', which no checkpoint of this program holds; "
                 "do not open it with anything else"
             )
         if not name.endswith("BINPUT"):
             done.append(name)
     if CALL.search(" ".join(done)):
-        raise CheckpointError(f"{path}: makes calls that no checkpoint of this program makes")
+        raise OtherProgramError(f"{path}: makes calls that no checkpoint of this program makes")

@@ -14,7 +14,7 @@ from typing import Any, Self
 import torch
 
 from utils.archive import verify_archive
-from utils.errors import CheckpointError, TrainingError, first_line
+from utils.errors import CheckpointError, OtherProgramError, TrainingError, first_line
 from utils.finite import largest
 from utils.output import write_file
 
@@ -115,6 +115,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
     Raises:
         CheckpointError: no such file, not a checkpoint, damaged, or of another format.
+        OtherProgramError: the file is whole, and no checkpoint of this program.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
@@ -159,14 +160,14 @@ def _check_values(content: Any, path: Path) -> None:
 def _check_content(content: Any, path: Path) -> None:
     """Check what a checkpoint has to hold."""
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}; this is no checkpoint")
+        raise OtherProgramError(f"{path}: holds a {type(content).__name__}; this is no checkpoint")
     if content.get("format") != FORMAT:
-        raise CheckpointError(
+        raise OtherProgramError(
             f"{path}: format {content.get('format')}; this version reads {FORMAT}"
         )
     for key, kind in CONTENT.items():
         if key not in content:
-            raise CheckpointError(f"{path}: has no '{key}'; this program did not write it")
+            raise OtherProgramError(f"{path}: has no '{key}'; this program did not write it")
         if not isinstance(content[key], kind) or isinstance(content[key], bool):
             raise CheckpointError(f"{path}: '{key}' is a {type(content[key]).__name__}")
     for key, kind in LATER.items():

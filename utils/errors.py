@@ -21,6 +21,10 @@ class CheckpointError(UserError):
     """A checkpoint that cannot be trusted or does not fit."""
 
 
+class OtherProgramError(CheckpointError):
+    """A file that is whole, but which another program wrote."""
+
+
 class TrainingError(Exception):
     """A run that began and cannot go on. Exit code 1."""
 

@@ -1,6 +1,9 @@
-"""One process for each run folder."""
+"""One process for each run folder, and for each folder that is being written."""
 
 import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from utils.errors import ConfigError
@@ -25,15 +28,111 @@ def hold(folder: Path) -> None:
         return
     file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)  # never closed: see above
     try:
+        _lock(file, folder)
+    except ConfigError:
+        os.close(file)
+        raise
+    _sign(file)
+
+
+@contextmanager
+def workshop(folder: Path, wait: Callable[[str], None]) -> Iterator[Path]:
+    """Make a folder that only one process at a time is in; it is gone after the block.
+
+    What a killed process left in it is removed; the lock, as in `hold`, is gone with the process.
+
+    Args:
+        wait: called with the pid of the process that is in it, before that is waited for.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    file = _enter(folder, wait)
+    try:
+        _empty(folder)
+        yield folder
+    finally:
+        with suppress(OSError):
+            _empty(folder)
+            # The lock goes last: from then on the folder may be another process's.
+            (folder / ".lock").unlink()
+            folder.rmdir()
+        os.close(file)
+
+
+def _enter(folder: Path, wait: Callable[[str], None]) -> int:
+    """Lock a folder, made where need be, for as long as the file returned is open."""
+    while True:
+        folder.mkdir(exist_ok=True)
+        try:
+            file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except FileNotFoundError:
+            continue  # another process has just removed the folder
+        try:
+            _await(file, wait)
+            if _is_at(file, folder / ".lock"):
+                _sign(file)
+                return file
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)  # the process before removed it while this one waited
+
+
+def _await(file: int, wait: Callable[[str], None]) -> None:
+    if fcntl is None:
+        return
+    try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
-        pid = (_pids(os.read(file, 40)) or ["unknown"])[0]
-        os.close(file)
+        wait(_holder(file))
+        fcntl.lockf(file, fcntl.LOCK_EX)
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether an open file is still the one at `path`."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _empty(folder: Path) -> None:
+    """Remove all but the lock."""
+    for path in folder.iterdir():
+        if path.name == ".lock":
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+
+
+def refuse_held(folder: Path) -> None:
+    """Check that no other process trains in `folder`; writes nothing.
+
+    Raises:
+        ConfigError: one does.
+    """
+    if fcntl is None or not (folder / ".lock").exists():
+        return
+    with open(folder / ".lock", "r+b", buffering=0) as file:
+        _lock(file.fileno(), folder)
+
+
+def _lock(file: int, folder: Path) -> None:
+    """Lock an open file, or raise a ConfigError that says who has."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
         raise ConfigError(
-            f"{folder}: in use by pid {pid}; wait until that process ends, or end it"
+            f"{folder}: in use by pid {_holder(file)}; wait until that process ends, or end it"
         ) from None
-    os.ftruncate(file, 0)
-    os.write(file, f"{os.getpid()} {os.getppid()}\n".encode())
+
+
+def _holder(file: int) -> str:
+    return (_pids(os.pread(file, 40, 0)) or ["unknown"])[0]
 
 
 def last_held_by_sibling(parent: Path) -> Path | None:
@@ -41,6 +140,11 @@ def last_held_by_sibling(parent: Path) -> Path | None:
     ours = str(os.getppid())
     locks = [lock for lock in parent.glob("*/.lock") if _pids(lock.read_bytes())[1:] == [ours]]
     return max(locks, key=lambda lock: lock.stat().st_mtime).parent if locks else None
+
+
+def _sign(file: int) -> None:
+    os.ftruncate(file, 0)
+    os.pwrite(file, f"{os.getpid()} {os.getppid()}\n".encode(), 0)
 
 
 def _pids(content: bytes) -> list[str]:

@@ -5,10 +5,14 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from utils.errors import ConfigError, TrainingError
+from utils.lock import workshop
+from utils.signals import StopRequest, ended_by_sigterm
+
+PARTIAL = ".partial-files"  # where a folder's files are made
 
 
 @contextmanager
@@ -113,26 +117,47 @@ def check_writable(folder: Path) -> None:
 def whole_folder(target: Path, names: Sequence[str]) -> Iterator[Path]:
     """A folder to write into; its files move to `target` when all of them are there.
 
+    A process that writes to the same `target` is waited for. What a killed one left is removed.
+
     Args:
         names: what is removed from `target` where the block made nothing of that name.
 
     Raises:
         ConfigError: the folder cannot be made.
         TrainingError: a file cannot be written; `target` holds what it held before.
+        Interrupted: SIGTERM came; likewise.
     """
     check_writable(target)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target))
-    except OSError as error:
-        raise ConfigError(f"{target}: cannot write there: {error.strerror}") from None
-    try:
+    with ended_by_sigterm(f"{target} holds what it held before"), ExitStack() as stack:
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            shop = workshop(target / PARTIAL, lambda pid: _say_waiting(target, pid))
+            folder = stack.enter_context(shop)
+        except OSError as error:
+            raise ConfigError(f"{target}: cannot write there: {error.strerror}") from None
+        _remove_left_over(target, names)
         with writing(target):
-            yield partial
-            made = {file.name for file in partial.iterdir()}
-            for name in made:
-                (partial / name).replace(target / name)
-            for name in set(names) - made:
-                (target / name).unlink(missing_ok=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            yield folder
+            with StopRequest(speaks=False):  # between the old files and the new there is no stop
+                _move(folder, target, names)
+
+
+def _say_waiting(target: Path, pid: str) -> None:
+    say(f"{target}: pid {pid} writes there; waiting until it ends, to take the place of its files")
+
+
+def _move(folder: Path, target: Path, names: Sequence[str]) -> None:
+    made = {path.name for path in folder.iterdir()} - {".lock"}
+    for name in made:
+        (folder / name).replace(target / name)
+    for name in set(names) - made:
+        (target / name).unlink(missing_ok=True)
+
+
+def _remove_left_over(target: Path, names: Sequence[str]) -> None:
+    """Remove what killed processes left in folders of another name, as there once were."""
+    for folder in target.glob(".partial-*"):
+        if folder.name == PARTIAL or folder.is_symlink() or not folder.is_dir():
+            continue
+        if {path.name for path in folder.iterdir()} <= set(names):
+            shutil.rmtree(folder, ignore_errors=True)

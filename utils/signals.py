@@ -2,7 +2,33 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
+
+from utils.errors import Interrupted
+
+
+@contextmanager
+def ended_by_sigterm(message: str) -> Iterator[None]:
+    """Within the block SIGTERM raises as Ctrl-C does, so that what was begun is cleaned up.
+
+    Raises:
+        Interrupted: it came; `message` tells what that leaves.
+    """
+    owner = os.getpid()
+
+    def end(number: int, _: FrameType | None) -> None:
+        if os.getpid() != owner:
+            os._exit(128 + number)  # a forked data worker has nothing to clean up
+        signal.signal(number, signal.SIG_IGN)  # the cleaning is not cut short
+        raise Interrupted(number, f"stopped by SIGTERM; {message}")
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class StopRequest:

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from utils.config.classes import STRICT
+from utils.home import at_home
 
 Level = Annotated[float, Field(ge=0)]
 MONITOR = r"^(off|(min|max) \w+)$"
@@ -76,6 +77,11 @@ class TrainerSection(Section):
     compile: bool = False
     """Whether the model goes through torch.compile, which takes a while at the start; on a GPU
     its passes are then replayed as CUDA graphs."""
+
+    @field_validator("save_dir")
+    @classmethod
+    def _is_at_home(cls, folder: str) -> str:
+        return at_home(folder)
 
     @field_validator("monitor")
     @classmethod

@@ -1,0 +1,146 @@
+"""What test.py leaves where it is stopped, started twice, or given runs without a checkpoint."""
+
+import os
+import shutil
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from tests import processes
+from tests.conftest import command
+from tests.killing import uninterrupted
+from tests.test_lock import wait_for
+from tests.test_test import FILES
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return uninterrupted(tmp_path_factory.mktemp("finished"), save_steps=0)
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    copy = tmp_path / "saved" / "killed" / "first"
+    shutil.copytree(finished, copy)
+    return copy
+
+
+def files_in(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+class Killed:
+    """Has this process send itself a signal when its pictures are due."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __call__(self):
+        import trainer.report
+
+        trainer.report.draw_reconstructions = lambda *_: os.kill(os.getpid(), self.number)
+
+
+class Held:
+    """Has this process wait, when its pictures are due, until a file is there."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __call__(self):
+        import trainer.report
+
+        draw = trainer.report.draw_reconstructions
+
+        def wait_and_draw(*arguments):
+            print("pictures are due", flush=True)
+            while not self.path.exists():
+                time.sleep(0.02)
+            draw(*arguments)
+
+        trainer.report.draw_reconstructions = wait_and_draw
+
+
+def evaluate(run, output, before=None, *more):
+    return processes.start(processes.evaluate, ["-r", run, *more], output, before)
+
+
+def test_sigterm_leaves_nothing_of_a_test(run, tmp_path):
+    (run / "test").mkdir()
+    (run / "test" / "metrics.json").write_text("old")
+    process = evaluate(run, tmp_path / "out", Killed(signal.SIGTERM))
+    assert processes.finish(process) == 143
+    said = (tmp_path / "out").read_text()
+    assert said.splitlines()[-1] == (
+        f"stopped by SIGTERM; {run / 'test'} holds what it held before"
+    )
+    assert files_in(run / "test") == {"metrics.json"}
+    assert (run / "test" / "metrics.json").read_text() == "old"
+
+
+def test_what_a_killed_test_left_is_removed_by_the_next(run, tmp_path):
+    process = evaluate(run, tmp_path / "out", Killed(signal.SIGKILL))
+    assert processes.finish(process) == -9
+    (left,) = (run / "test").iterdir()
+    assert "gen_data.npy" in files_in(left)
+    of_others = run / "test" / ".partial-download"
+    of_others.mkdir()
+    (of_others / "film.mkv").touch()
+    earlier = run / "test" / ".partial-x3_qa81b"  # as test.py once called them
+    earlier.mkdir()
+    (earlier / "gen_data.npy").touch()
+    assert processes.finish(evaluate(run, tmp_path / "next")) == 0
+    assert files_in(run / "test") == FILES | {of_others.name}
+    assert files_in(of_others) == {"film.mkv"}
+
+
+def test_a_second_test_into_a_folder_waits_for_the_first(run, tmp_path):
+    release, said = tmp_path / "release", tmp_path / "second"
+    first = evaluate(run, tmp_path / "first", Held(release))
+    wait_for("pictures are due", tmp_path / "first")
+    second = evaluate(run, said, None, "-s", "generation.samples=3")
+    wait_for(
+        f"{run / 'test'}: pid {first.pid} writes there; waiting until it ends, to take the place "
+        "of its files",
+        said,
+    )
+    assert second.is_alive()
+    release.touch()
+    assert [processes.finish(first), processes.finish(second)] == [0, 0]
+    assert files_in(run / "test") == FILES
+    assert len(np.load(run / "test" / "gen_data.npy")) == 3 * 33  # 33 of 41 maps are trained
+    assert "written to" in (tmp_path / "first").read_text()
+
+
+def test_a_test_that_waits_takes_over_from_a_killed_one(run, tmp_path):
+    first = evaluate(run, tmp_path / "first", Held(tmp_path / "never"))
+    wait_for("pictures are due", tmp_path / "first")
+    others = [evaluate(run, tmp_path / f"out{number}") for number in range(3)]
+    for number in range(3):
+        wait_for(f"pid {first.pid} writes there", tmp_path / f"out{number}")
+    first.kill()
+    assert [processes.finish(process) for process in others] == [0] * 3
+    assert files_in(run / "test") == FILES
+
+
+def test_a_newer_run_without_a_checkpoint_is_not_passed_over_in_silence(run):
+    newer = run.parent / "second"
+    shutil.copytree(run, newer, ignore=shutil.ignore_patterns("*.pth", "test"))
+    os.utime(newer / "config.json")
+    done = command("test.py", "-r", run.parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == (
+        f"note: {newer}: newer, but without a checkpoint yet, so {run} is tested\n"
+    )
+    assert f"written to {run / 'test'}" in done.stdout
+    done = command("test.py", "-r", run)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_older_run_without_a_checkpoint_is_not_spoken_of(run):
+    older = run.parent / "before"
+    shutil.copytree(run, older, ignore=shutil.ignore_patterns("*.pth", "test"))
+    os.utime(older / "config.json", (1, 1))
+    assert command("test.py", "-r", run.parent).stderr == ""
