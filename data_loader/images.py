@@ -72,7 +72,8 @@ class BaseImages(BaseDataset):
     def to_file(self, images: torch.Tensor) -> np.ndarray:
         """Images [n, C, H, W] -> an array in the layout, type and range of the file."""
         (low, high), (bottom, top) = self.file_range, self.value_range
-        values = (images.double().numpy() - bottom) / (top - bottom) * (high - low) + low
+        shares = (images.double().clamp(bottom, top).numpy() - bottom) / (top - bottom)
+        values = shares * (high - low) + low
         if self.layout == "HW":
             values = values[:, 0]
         elif self.layout == "HWC":
@@ -104,9 +105,10 @@ def into_type(values: np.ndarray, dtype: np.dtype, allowed: tuple[float, float])
     lowest, highest = math.ceil(low), math.floor(high)
     values = values.round().clip(lowest, highest)
     # 2**63 - 1 as a double is 2**63: what reaches the highest number is not converted but set.
-    whole = np.full(values.shape, highest, dtype)
-    is_below = values < highest
-    whole[is_below] = values[is_below].astype(dtype)
+    is_highest = values >= highest
+    values[is_highest] = lowest
+    whole = values.astype(dtype)
+    whole[is_highest] = highest
     return whole
 
 
