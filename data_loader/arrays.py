@@ -43,7 +43,7 @@ class Arrays(BaseImages):
         scale_to: what these two are for the model, [0, 1] or [-1, 1].
         classes: the names of the classes 0, 1, 2, ..., or the words of `label` in this order.
         data_name: what the images are called in a .npz file.
-        label_name: what the labels are called in a .npz file, which must hold a name given here.
+        label_name: what the labels are called in a .npz file; any name but "label" must be there.
 
     Raises:
         DataError: a file that does not hold what is said here; the message names it.

@@ -143,8 +143,8 @@ def _heads_note(heads: dict[Path, Head], background: str | None) -> str:
     laid = [file for file, head in heads.items() if head.is_transparent]
     if laid and background is None:
         notes.append(
-            f"{len(laid)} of {len(heads)} pictures have an alpha channel or a transparent colour, as "
-            f'{laid[0]}: they are laid on white; say so, or "black", with dataset.args.background'
+            f"{len(laid)} of {len(heads)} pictures have an alpha channel or a transparent colour, "
+            f"as {laid[0]}: they are laid on white; say so, or black, with dataset.args.background"
         )
     if moving := [file for file, head in heads.items() if head.is_animated]:
         notes.append(

@@ -85,7 +85,7 @@ class WaferMaps(BaseWafers):
             where that is a .npz file that has it, else all maps are of one class.
         classes: the names of the classes 0, 1, 2, ...
         data_name: what the maps are called in a .npz file.
-        label_name: what the labels are called in a .npz file, which must hold a name given here.
+        label_name: what the labels are called in a .npz file; any name but "label" must be there.
 
     Raises:
         DataError: a file that does not hold what is said here; the message names it.

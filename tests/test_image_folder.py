@@ -242,8 +242,8 @@ def test_pictures_with_an_alpha_channel_are_said_to_lie_on_white(tmp_path):
     draw_alpha(tmp_path / "b.png", 0, RANDOM.integers(0, 256, (6, 8), np.uint8))
     note = ImageFolder(str(tmp_path)).note
     assert re.fullmatch(
-        r"1 of 2 pictures have an alpha channel or a transparent colour, as \S*/b\.png: they are laid on white; "
-        'say so, or "black", with dataset.args.background',
+        r"1 of 2 pictures have an alpha channel or a transparent colour, as \S*/b\.png: "
+        "they are laid on white; say so, or black, with dataset.args.background",
         note,
     )
 
