@@ -14,13 +14,13 @@ def main() -> None:
 
     refuse_ranks("test.py")
     import torch
+    from trainer.optimizer_state import load_weights
 
     from data_loader.corruption import Corrupter
     from model.metric import metrics_for
     from tester.tester import FILES, write_report
     from trainer.catalogue import catalogue
     from trainer.evaluator import Evaluator
-    from trainer.optimizer_state import load_weights
     from trainer.rules import check_fit
     from trainer.start import check_data, open_trained
     from utils.config.build import build

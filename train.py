@@ -50,8 +50,9 @@ def open_work(args):
 
 def train(config, args, ranks, checkpoint, folder) -> None:
     """Config -> parts -> Trainer.train(), on every rank."""
-    from logger.run import SilentRun, open_run
     from trainer.optimizer_state import restore
+
+    from logger.run import SilentRun, open_run
     from trainer.trainer import Trainer
 
     parts = ranks.in_turn(lambda: make_parts(config, args.device, ranks, checkpoint))

@@ -60,7 +60,9 @@ class BaseModel(nn.Module):
             TypeError: the model gives none.
         """
         if "logvar" not in self.gives:
-            raise TypeError(f"{type(self).__name__} gives no logvar, so its codes have no posterior")
+            raise TypeError(
+                f"{type(self).__name__} gives no logvar, so its codes have no posterior"
+            )
         output = self(x)
         return output["code"], output["logvar"]
 

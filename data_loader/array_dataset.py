@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from data_loader.array_files import (
+    DataPath,
     check_finite,
     check_numbers,
     check_range,
@@ -13,8 +14,8 @@ from data_loader.array_files import (
     open_array,
     stored_or_read,
 )
-from data_loader.labels import read_labels
-from data_loader.pixel_dataset import BaseImages, Layout, Range, Scale
+from data_loader.labels import USUAL_NAME, ClassNames, read_labels, unread_note
+from data_loader.pixel_dataset import BaseImages, Layout, Range, Scale, limits, narrow_note
 from utils.errors import DataError
 
 # What a type's numbers are held as: its own where torch computes with it, else the next wider.
@@ -25,7 +26,6 @@ HELD = {
     "uint64": np.float64,
 }
 OWN_RANGE = {"uint8": (0.0, 255.0), "bool": (0.0, 1.0)}
-NARROW = 0.02  # the share of their range below which images are hardly meant
 AXES = {"HW": "(N, H, W)", "HWC": "(N, H, W, C)", "CHW": "(N, C, H, W)"}
 
 
@@ -38,12 +38,12 @@ class Arrays(BaseImages):
         label: a .npy or .npz file of classes (N,) or (N, 1); null takes `label_name` from `data`
             where that is a .npz file that has it, else all images are of one class.
         layout: the axes of one image in the file; null tells it from the shape.
-        value_range: the lowest and the highest number an image may hold; null is [0, 255], which
-            only uint8 says by itself.
+        value_range: the lowest and the highest number an image may hold, which the file's type
+            must hold too; null is [0, 255], which only uint8 says by itself.
         scale_to: what these two are for the model, [0, 1] or [-1, 1].
         classes: the names of the classes 0, 1, 2, ..., or the words of `label` in this order.
         data_name: what the images are called in a .npz file.
-        label_name: what the labels are called in a .npz file.
+        label_name: what the labels are called in a .npz file; any name but "label" must be there.
 
     Raises:
         DataError: a file that does not hold what is said here; the message names it.
@@ -51,19 +51,20 @@ class Arrays(BaseImages):
 
     def __init__(
         self,
-        data: str,
-        label: str | None = None,
+        data: DataPath,
+        label: DataPath | None = None,
         layout: Layout | None = None,
         value_range: Range | None = None,
         scale_to: Scale = (0.0, 1.0),
-        classes: list[str] | None = None,
+        classes: ClassNames | None = None,
         data_name: str = "data",
-        label_name: str = "label",
+        label_name: str = USUAL_NAME,
     ) -> None:
         array = open_array(data, data_name)
         check_numbers(array, data)
         layout = check_layout(array.shape, layout, data)
         value_range = value_range or _own_range(array.dtype, data)
+        _check_limits(value_range, array.dtype, data)
         ends: list[float] = []
         for start, piece in in_pieces(array):
             check_finite(piece, data, start)
@@ -74,17 +75,12 @@ class Arrays(BaseImages):
         kind = torch.from_numpy(np.empty(0, held)).dtype
         stored = stored_or_read(array, array.shape, kind, convert)
         super().__init__(stored, labels, layout, array.dtype, value_range, scale_to)
-        self.note = _narrow(min(ends), max(ends), value_range)
-
-
-def _narrow(lowest: float, highest: float, allowed: tuple[float, float]) -> str:
-    """What is to be said where the images use next to nothing of their range."""
-    if highest - lowest >= NARROW * (allowed[1] - allowed[0]):
-        return ""
-    return (
-        f"the images hold {lowest:g} to {highest:g} of a value_range of {allowed[0]:g} to "
-        f"{allowed[1]:g}: every score will look good; is the range right?"
-    )
+        is_right = "is dataset.args.value_range right?"
+        notes = (
+            narrow_note(min(ends), max(ends), value_range, is_right),
+            unread_note(label, label_name, len(array), data),
+        )
+        self.note = "; ".join(filter(None, notes))
 
 
 def _own_range(dtype: np.dtype, path: str) -> tuple[float, float]:
@@ -94,6 +90,23 @@ def _own_range(dtype: np.dtype, path: str) -> tuple[float, float]:
             "write dataset.args.value_range, as in [0, 1] or [0, 65535]"
         )
     return OWN_RANGE[dtype.name]
+
+
+def _check_limits(value_range: tuple[float, float], dtype: np.dtype, path: str) -> None:
+    """Refuse a range that the file's type cannot hold: new images could not be written in it."""
+    least, most = limits(dtype)
+    # The limits as the config can write them: the highest uint64 is no double.
+    if value_range[0] < float(least) or value_range[1] > float(most):
+        raise DataError(
+            f"{path}: dataset.args.value_range is {list(value_range)}, but its numbers are of "
+            f"type {dtype}, which holds {least} to {most} only; declare the file's own range"
+        )
+    # What is between is computed in float32, or in doubles where the file has them.
+    if value_range[1] - value_range[0] > max(most, limits(np.dtype("float32"))[1]):
+        raise DataError(
+            f"{path}: dataset.args.value_range {list(value_range)} is too wide to compute with; "
+            "declare the range that the images use"
+        )
 
 
 def check_layout(shape: tuple[int, ...], layout: str | None, path: str) -> str:

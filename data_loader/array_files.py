@@ -1,21 +1,22 @@
 """Array files: .npy and .npz, never pickles, and one clear line for what is wrong."""
 
-import zipfile
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import AfterValidator
 
 from base.base_dataset import PIECE, BaseReader
+from data_loader.npz import begins_with, is_archive, read_from_archive
 from utils.errors import DataError, first_line
 
-ZIP_START, NPY_START = b"PK", b"\x93NUMPY"
-# A .npz entry may grow to this size whatever it is made of, beyond it to this multiple of itself.
-HARMLESS, USUAL_RATIO = 2**28, 100
-
+NPY_START = b"\x93NUMPY"
 Convert = Callable[[np.ndarray], np.ndarray]
+# Where a config says its data are; ~ is the home folder.
+DataPath = Annotated[str, AfterValidator(os.path.expanduser)]
 
 
 def open_array(path: str, name: str) -> np.ndarray:
@@ -31,9 +32,9 @@ def open_array(path: str, name: str) -> np.ndarray:
     if not file.is_file():
         raise DataError(f"{path}: a folder, not a .npy or .npz file")
     try:
-        if _begins_with(file, ZIP_START):
-            return _from_archive(file, name)
-        if not _begins_with(file, NPY_START):
+        if is_archive(file):
+            return read_from_archive(file, name)
+        if not begins_with(file, NPY_START):
             raise DataError(f"{path}: begins like no .npy or .npz file; save it with numpy.save")
         array = np.load(file, mmap_mode="r", allow_pickle=False)
     except DataError:
@@ -44,63 +45,10 @@ def open_array(path: str, name: str) -> np.ndarray:
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
-def _begins_with(file: Path, start: bytes) -> bool:
-    with file.open("rb") as opened:
-        return opened.read(len(start)) == start
-
-
 def _reason(error: Exception) -> str:
     if "pickle" in str(error) or "Python objects" in str(error):
         return "holds pickled Python objects, which can run code; save it as a plain array"
     return f"is damaged or no array file: {first_line(error)}"
-
-
-def _from_archive(file: Path, name: str) -> np.ndarray:
-    with zipfile.ZipFile(file) as archive:
-        names = [entry.removesuffix(".npy") for entry in archive.namelist()]
-        if name not in names:
-            raise DataError(
-                f"{file}: holds no array '{name}' but {', '.join(names)}; "
-                "say which with dataset.args.data_name or label_name"
-            )
-        entry = archive.getinfo(archive.namelist()[names.index(name)])
-        with archive.open(entry) as stream:
-            _check_entry(entry, stream, file)
-        with archive.open(entry) as stream:
-            return np.lib.format.read_array(stream, allow_pickle=False)
-
-
-def _check_entry(entry: zipfile.ZipInfo, stream: IO[bytes], file: Path) -> None:
-    """Refuse an entry that is not what its header says, or a small one that becomes gigabytes."""
-    version = np.lib.format.read_magic(stream)
-    read_header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read_header is None:
-        raise ValueError(f"array format {version} of '{entry.filename}' is for named fields only")
-    shape, _, dtype = read_header(stream)
-    size = dtype.itemsize
-    for length in shape:  # whole numbers of Python: numpy's own would overflow
-        size *= length
-    if not dtype.hasobject and size != entry.file_size - stream.tell():
-        raise DataError(
-            f"{file}: '{entry.filename}' says shape {shape} of {dtype}, {size} bytes, "
-            f"but holds {entry.file_size - stream.tell()}; it is damaged"
-        )
-    if size > max(HARMLESS, USUAL_RATIO * entry.compress_size):
-        raise DataError(
-            f"{file}: '{entry.filename}' would grow from {entry.compress_size:,} to {size:,} "
-            "bytes; if that is meant, save it with numpy.save as .npy"
-        )
-
-
-def holds(path: str, name: str) -> bool:
-    """Whether `path` is a .npz file with an array called `name`."""
-    if not _begins_with(Path(path), ZIP_START):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return f"{name}.npy" in archive.namelist()
 
 
 class ArrayReader(BaseReader):

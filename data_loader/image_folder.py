@@ -2,28 +2,26 @@
 
 import zlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 
-from base.base_dataset import BaseReader, Labels
-from data_loader.pixel_dataset import BaseImages, Scale
+from base.base_dataset import Labels
+from data_loader.array_files import DataPath
+from data_loader.pictures import Head, PictureReader, read_head
+from data_loader.pixel_dataset import BaseImages, Scale, narrow_note
 from utils.config.source import is_text
-from utils.errors import DataError, first_line
+from utils.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-# Pillow's names of images whose numbers do not fit into 8 bits.
-DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-TRANSPOSING = (5, 6, 7, 8)  # the values of the orientation tag that swap height and width
-ORIENTATION = 0x0112  # the tag's number in EXIF
 
 Side = Annotated[int, Field(ge=1, le=65_500)]
 
 
 class ImageFolder(BaseImages):
-    """Pictures in a folder, held as 8-bit numbers.
+    """Pictures in a folder, held as 8-bit numbers; of an animated one the first frame.
 
     Args:
         root: a folder with one folder of pictures for each class, or with pictures of one class.
@@ -31,76 +29,60 @@ class ImageFolder(BaseImages):
             null takes the pictures as they are, all of one size.
         colour: three channels or one.
         scale_to: what black and white are for the model, [0, 1] or [-1, 1].
+        background: what pictures with transparency are laid on; null is white, with a warning.
 
     Raises:
-        DataError: no pictures, pictures of several sizes, or one that cannot be read; the
-            message names it.
+        DataError: no pictures, pictures of several sizes, or one that cannot be read or has more
+            than 8 bits a number; the message names it.
     """
 
     def __init__(
         self,
-        root: str,
+        root: DataPath,
         size: Side | tuple[Side, Side] | None = None,
         colour: Literal["RGB", "grey"] = "RGB",
         scale_to: Scale = (0.0, 1.0),
+        background: Literal["white", "black"] | None = None,
     ) -> None:
         try:
             files, labels = find_pictures(root)
         except OSError as error:
             raise DataError(f"{root}: cannot be looked through: {error.strerror}") from None
-        sizes = [picture_size(file) for file in files]
+        heads = {file: read_head(file) for file in files}
         if size is None:
-            _check_one_size(files, sizes)
-            size = sizes[0]
+            size = _one_size(heads)
         size = (size, size) if isinstance(size, int) else tuple(size)
-        reader = PictureReader(files, size, "RGB" if colour == "RGB" else "L")
-        layout = "HWC" if colour == "RGB" else "HW"
+        mode, layout = ("RGB", "HWC") if colour == "RGB" else ("L", "HW")
+        reader = PictureReader(files, size, mode, background or "white")
         super().__init__(reader, labels, layout, np.uint8, (0.0, 255.0), scale_to)
         self._files = files
+        is_laid = any(head.is_transparent for head in heads.values())
+        self._ground = (background or "white") if is_laid else ""
+        notes = (_heads_note(heads, background), self._range_note())
+        self.note = "; ".join(filter(None, notes))
+
+    def _range_note(self) -> str:
+        """What is to be said where all pictures are one shade; seldom takes more than one."""
+        lowest, highest = 255, 0
+        for place in range(len(self)):
+            picture = self.stored.read(torch.tensor([place]))
+            lowest = min(lowest, int(picture.min()))
+            highest = max(highest, int(picture.max()))
+            if not narrow_note(lowest, highest, self.file_range, ""):
+                return ""
+        cure = "numbers that are no shades belong into a .npy file for Arrays"
+        if self._ground:
+            cure = f"is dataset.args.background={self._ground} right?"
+        return narrow_note(lowest, highest, self.file_range, cure)
 
     def fingerprint(self) -> dict[str, int | list[int]]:
-        """What tells these pictures from any others: the bytes of their files, not decoded."""
+        """What tells these pictures from any others: the bytes of their files, not decoded, and
+        what shows through them."""
         checksum = zlib.crc32(self.labels.indices.numpy())
+        checksum = zlib.crc32(self._ground.encode(), checksum)
         for file in self._files:
             checksum = zlib.crc32(file.read_bytes(), checksum)
         return {"count": len(self), "shape": list(self.shape), "crc32": checksum}
-
-
-class PictureReader(BaseReader):
-    """Pictures that are decoded when they are asked for.
-
-    Args:
-        files: the picture files.
-        size: the height and width they are resized to.
-        mode: "RGB" or "L", which is grey.
-    """
-
-    def __init__(self, files: list[Path], size: tuple[int, int], mode: str) -> None:
-        channels = (3,) if mode == "RGB" else ()
-        super().__init__((len(files), *size, *channels), torch.uint8)
-        self._files, self._size, self._mode = files, size, mode
-
-    def read(self, places: torch.Tensor) -> torch.Tensor:
-        """The pictures at `places` [n], uint8 [n, H, W, 3] or, grey, [n, H, W]."""
-        pictures = torch.empty((len(places), *self.shape[1:]), dtype=torch.uint8)
-        for picture, place in zip(pictures, places.tolist(), strict=True):
-            picture.numpy()[:] = self._decode(self._files[place])
-        return pictures
-
-    def _decode(self, file: Path) -> np.ndarray:
-        from PIL import Image, ImageOps
-
-        height, width = self._size
-        try:
-            with Image.open(file) as picture:
-                if _may_be_turned(picture):
-                    picture = ImageOps.exif_transpose(picture)
-                picture = picture.convert(self._mode)
-            if picture.size != (width, height):
-                picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-            return np.asarray(picture)
-        except Exception as error:  # a damaged picture makes Pillow raise nearly anything
-            raise _unreadable(file, error) from None
 
 
 def find_pictures(root: str) -> tuple[list[Path], Labels]:
@@ -143,43 +125,30 @@ def _is_picture(entry: Path, folder: Path) -> bool:
     return is_shown and entry.suffix.lower() in SUFFIXES and entry.is_file()
 
 
-def picture_size(file: Path) -> tuple[int, int]:
-    """Height and width of a picture, from the head of its file.
-
-    Raises:
-        DataError: it is no picture, or one that Pillow reads with more than 8 bits a number.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(file) as picture:
-            (width, height), mode = picture.size, picture.mode
-            is_turned = (
-                _may_be_turned(picture) and picture.getexif().get(ORIENTATION) in TRANSPOSING
-            )
-    except Exception as error:
-        raise _unreadable(file, error) from None
-    if mode in DEEP:
-        raise DataError(
-            f"{file}: has more than 8 bits a pixel ({mode}); save such images as .npy for Arrays"
-        )
-    return (width, height) if is_turned else (height, width)
-
-
-def _may_be_turned(picture: Any) -> bool:
-    """Whether to look for the tag: Pillow itself has turned what is in a TIFF file; in a PNG file
-    it costs a decoding, and no camera writes one."""
-    return picture.format not in ("PNG", "TIFF")
-
-
-def _check_one_size(files: list[Path], sizes: list[tuple[int, int]]) -> None:
-    for file, size in zip(files, sizes, strict=True):
-        if size != sizes[0]:
+def _one_size(heads: dict[Path, Head]) -> tuple[int, int]:
+    """The height and width of all pictures."""
+    first, wanted = next((file, head.size) for file, head in heads.items())
+    for file, (size, *_) in heads.items():
+        if size != wanted:
             raise DataError(
-                f"{file}: {size[0]}x{size[1]} pixels, but {files[0]} has "
-                f"{sizes[0][0]}x{sizes[0][1]}; resize all with dataset.args.size"
+                f"{file}: {size[0]}x{size[1]} pixels, but {first} has {wanted[0]}x{wanted[1]}; "
+                "resize all with dataset.args.size"
             )
+    return wanted
 
 
-def _unreadable(file: Path, error: Exception) -> DataError:
-    return DataError(f"{file}: damaged or no picture: {first_line(error)}")
+def _heads_note(heads: dict[Path, Head], background: str | None) -> str:
+    """What is to be said of pictures that are not shown as they are."""
+    notes = []
+    laid = [file for file, head in heads.items() if head.is_transparent]
+    if laid and background is None:
+        notes.append(
+            f"{len(laid)} of {len(heads)} pictures have an alpha channel or a transparent colour, "
+            f"as {laid[0]}: they are laid on white; say so, or black, with dataset.args.background"
+        )
+    if moving := [file for file, head in heads.items() if head.is_animated]:
+        notes.append(
+            f"{len(moving)} of {len(heads)} pictures have several frames, as {moving[0]}: the "
+            "first of each is used"
+        )
+    return "; ".join(notes)

@@ -1,10 +1,30 @@
 """Reading the labels of images: whole numbers from 0, or words."""
 
+from typing import Annotated
+
 import numpy as np
+from pydantic import AfterValidator, Field
 
 from base.base_dataset import Labels
-from data_loader.array_files import holds, open_array
+from data_loader.array_files import open_array
+from data_loader.npz import array_shapes
 from utils.errors import DataError
+
+USUAL_NAME = "label"  # what labels are called in a .npz file unless the config says otherwise
+
+
+def _are_distinct(names: list[str]) -> list[str]:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"names '{name}' twice; give each class a name of its own")
+    return names
+
+
+ClassNames = Annotated[
+    list[str],
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_are_distinct),
+]
 
 
 def read_labels(
@@ -23,10 +43,10 @@ def read_labels(
     Raises:
         DataError: labels of another number, shape or kind; the message names the file.
     """
-    if path is None and holds(images, name):
+    if path is None and _are_beside(images, name):
         path = images
     if path is None:
-        return Labels(np.zeros(count, np.int64), (classes or ["all"])[:1])
+        return _one_class(count, classes, images)
     values = np.asarray(open_array(path, name))
     is_column = values.ndim == 2 and values.shape[1] == 1
     values = values[:, 0] if is_column else values
@@ -46,11 +66,46 @@ def read_labels(
     return Labels(indices, known, np.arange(len(known)).astype(values.dtype), is_column)
 
 
+def unread_note(path: str | None, name: str, count: int, images: str) -> str:
+    """What is to be said where the file of the images has what may be labels, which is not read.
+
+    Args:
+        path, name, count, images: as in `read_labels`.
+    """
+    if path is not None:
+        return ""
+    shapes = array_shapes(images)
+    may_be = [other for other, shape in shapes.items() if shape in ((count,), (count, 1))]
+    if name in shapes or not may_be:
+        return ""
+    return (
+        f"all images are of one class: {images} holds no array '{name}' but "
+        f"{', '.join(may_be)}; where its labels are there, say so with "
+        f"dataset.args.label_name={may_be[0]}"
+    )
+
+
+def _are_beside(images: str, name: str) -> bool:
+    """Whether the labels are to be read from the file of the images: they are there, or were
+    asked for by a name of their own and must be."""
+    names = array_shapes(images)
+    return name in names or (bool(names) and name != USUAL_NAME)
+
+
+def _one_class(count: int, classes: list[str] | None, images: str) -> Labels:
+    """The labels of images without labels."""
+    if classes and len(classes) > 1:
+        raise DataError(
+            f"{images}: dataset.args.classes names {len(classes)} classes, but there are no "
+            "labels; say where they are with dataset.args.label, or label_name in a .npz file"
+        )
+    return Labels(np.zeros(count, np.int64), classes or ["all"])
+
+
 def _words(values: np.ndarray, path: str, classes: list[str] | None, is_column: bool) -> Labels:
     """Labels that are words."""
     words, indices = np.unique(values, return_inverse=True)
-    names = [word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word)
-             for word in words]  # fmt: skip
+    names = [_text(word) for word in words]
     if classes is None:
         return Labels(indices, names, words, is_column)
     for name in names:
@@ -60,7 +115,19 @@ def _words(values: np.ndarray, path: str, classes: list[str] | None, is_column: 
                 f"which has {', '.join(classes)}"
             )
     places = np.array([classes.index(name) for name in names])
-    return Labels(places[indices], classes, np.array(classes).astype(words.dtype), is_column)
+    # As the file writes them; what it does not hold is written in the same way, and in full.
+    written = dict(zip(names, words.tolist(), strict=True))
+    is_bytes = words.dtype.kind == "S"
+    others = [name.encode() if is_bytes else name for name in classes]
+    values = np.array([written.get(*pair) for pair in zip(classes, others, strict=True)])
+    values = values.astype(np.result_type(values, words))
+    return Labels(places[indices], classes, values, is_column)
+
+
+def _text(word: str | bytes) -> str:
+    """A word of a label file; bytes are UTF-8, and what is none is shown as \\xff."""
+    content = word if isinstance(word, bytes) else word.encode("utf-8", "backslashreplace")
+    return content.decode("utf-8", "backslashreplace")
 
 
 def _whole_numbers(values: np.ndarray, path: str) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Images of pixels: how a file's numbers become a model's, and a model's a file's."""
 
+import math
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from base.base_dataset import BaseDataset, BaseReader, Labels
 Layout = Literal["HW", "HWC", "CHW"]
 # Whole numbers this wide, and doubles, lose digits in float32 before they are scaled.
 WIDE = (torch.int32, torch.int64, torch.float64)
+NARROW = 0.02  # the share of their range below which images are hardly meant
 
 
 def _is_unit_range(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -70,21 +72,54 @@ class BaseImages(BaseDataset):
     def to_file(self, images: torch.Tensor) -> np.ndarray:
         """Images [n, C, H, W] -> an array in the layout, type and range of the file."""
         (low, high), (bottom, top) = self.file_range, self.value_range
-        values = (images.double().numpy() - bottom) / (top - bottom) * (high - low) + low
-        values = values.clip(low, high)
-        if self.dtype.kind != "f":
-            values = values.round()
+        shares = (images.double().clamp(bottom, top).numpy() - bottom) / (top - bottom)
+        values = shares * (high - low) + low
         if self.layout == "HW":
             values = values[:, 0]
         elif self.layout == "HWC":
             values = values.transpose(0, 2, 3, 1)
-        return np.ascontiguousarray(values.astype(self.dtype))
+        return np.ascontiguousarray(into_type(values, self.dtype, (low, high)))
 
     def to_rgb(self, images: torch.Tensor) -> torch.Tensor:
         """Images [n, C, H, W] -> [n, H, W, 3] in [0, 1]; other than three channels as grey."""
         bottom, top = self.value_range
         rgb = ((images - bottom) / (top - bottom)).clamp(0, 1).permute(0, 2, 3, 1)
         return rgb if rgb.shape[3] == 3 else rgb.mean(3, keepdim=True).expand(-1, -1, -1, 3)
+
+
+def limits(dtype: np.dtype) -> tuple[float, float]:
+    """The lowest and the highest number that a type holds."""
+    if dtype.kind == "b":
+        return 0, 1
+    if dtype.kind == "f":
+        return float(np.finfo(dtype).min), float(np.finfo(dtype).max)
+    return np.iinfo(dtype).min, np.iinfo(dtype).max
+
+
+def into_type(values: np.ndarray, dtype: np.dtype, allowed: tuple[float, float]) -> np.ndarray:
+    """Doubles as numbers of another type: the nearest that it and the range `allowed` hold."""
+    (least, most), (low, high) = limits(dtype), allowed
+    low, high = max(low, least), min(high, most)
+    if dtype.kind == "f":
+        return values.clip(low, high).astype(dtype)
+    lowest, highest = math.ceil(low), math.floor(high)
+    values = values.round().clip(lowest, highest)
+    # 2**63 - 1 as a double is 2**63: what reaches the highest number is not converted but set.
+    is_highest = values >= highest
+    values[is_highest] = lowest
+    whole = values.astype(dtype)
+    whole[is_highest] = highest
+    return whole
+
+
+def narrow_note(lowest: float, highest: float, allowed: tuple[float, float], question: str) -> str:
+    """What is to be said where images use next to nothing of their range, and asked."""
+    if highest - lowest >= NARROW * (allowed[1] - allowed[0]):
+        return ""
+    return (
+        f"the images hold {lowest:g} to {highest:g} of a range of {allowed[0]:g} to "
+        f"{allowed[1]:g}: every score will look good; {question}"
+    )
 
 
 def image_shape(shape: tuple[int, ...], layout: str) -> tuple[int, int, int]:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from base.base_dataset import Labels
+from data_loader.array_files import DataPath
 from data_loader.pixel_dataset import BaseImages, Layout, Scale
 from utils.errors import DataError, first_line
 
@@ -25,7 +26,9 @@ class BaseTorchvision(BaseImages):
 
     file_layout: Layout = "HW"
 
-    def __init__(self, root: str, download: bool = False, scale_to: Scale = (0.0, 1.0)) -> None:
+    def __init__(
+        self, root: DataPath, download: bool = False, scale_to: Scale = (0.0, 1.0)
+    ) -> None:
         self._root, self._download = root, download
         super().__init__(*self._read(is_test=False), scale_to)
 

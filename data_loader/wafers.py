@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeInt
 
 from base.base_dataset import BaseDataset, BaseReader, Labels, LegendEntry
 from data_loader.array_files import (
+    DataPath,
     check_finite,
     check_numbers,
     check_values,
@@ -17,7 +18,7 @@ from data_loader.array_files import (
     open_array,
     stored_or_read,
 )
-from data_loader.labels import read_labels
+from data_loader.labels import USUAL_NAME, ClassNames, read_labels, unread_note
 from data_loader.wafer_drawing import CLASSES, draw_wafer
 from utils.errors import DataError
 from utils.seed import mix
@@ -84,7 +85,7 @@ class WaferMaps(BaseWafers):
             where that is a .npz file that has it, else all maps are of one class.
         classes: the names of the classes 0, 1, 2, ...
         data_name: what the maps are called in a .npz file.
-        label_name: what the labels are called in a .npz file.
+        label_name: what the labels are called in a .npz file; any name but "label" must be there.
 
     Raises:
         DataError: a file that does not hold what is said here; the message names it.
@@ -92,11 +93,11 @@ class WaferMaps(BaseWafers):
 
     def __init__(
         self,
-        data: str,
-        label: str | None = None,
-        classes: list[str] | None = None,
+        data: DataPath,
+        label: DataPath | None = None,
+        classes: ClassNames | None = None,
         data_name: str = "data",
-        label_name: str = "label",
+        label_name: str = USUAL_NAME,
     ) -> None:
         array = open_array(data, data_name)
         check_numbers(array, data)
@@ -108,6 +109,7 @@ class WaferMaps(BaseWafers):
         to_codes = partial(_codes, layout=layout)
         shape = (len(array), height, width)
         super().__init__(stored_or_read(array, shape, torch.uint8, to_codes), labels, layout)
+        self.note = unread_note(label, label_name, len(array), data)
 
 
 class SyntheticWafers(BaseWafers):

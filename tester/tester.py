@@ -27,8 +27,7 @@ from tester.pictures import (
     draw_interpolation,
     draw_reconstructions,
 )
-from trainer.evaluator import Evaluator
-from trainer.evaluator import code_use
+from trainer.evaluator import Evaluator, code_use
 from utils.config.sections import Config
 from utils.output import say
 

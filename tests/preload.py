@@ -5,9 +5,9 @@ import matplotlib.figure
 import torch
 import torch._dynamo  # the first optimizer of a process imports it
 import torchmetrics.functional.image
+import trainer.optimizer_state
 
 import logger.run
-import trainer.optimizer_state
 import trainer.start
 import trainer.trainer
 import utils.device

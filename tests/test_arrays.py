@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from base.base_dataset import Labels
 from data_loader.array_dataset import Arrays, check_layout
+from data_loader.pixel_dataset import BaseImages
 from data_loader.wafers import WaferMaps
 from tests.conftest import DATA
 from utils.errors import DataError
@@ -174,3 +176,43 @@ def test_rounding_does_not_lead_out_of_the_range(tmp_path):
         around = (float(np.float32(low)), float(np.float32(high)))
         images = images_of(Arrays(path, layout="HW", value_range=around, scale_to=end))
         assert end[0] <= images.min() and images.max() <= end[1]  # noqa: PT018
+
+
+@pytest.mark.parametrize("kind", ["bool", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8",
+                                  "f2", "f4", "f8", ">i2", ">f4"])  # fmt: skip
+def test_new_pixels_are_rounded_and_saturated_whatever_the_type(kind):
+    """Even where the range is wider than the type, which Arrays refuses."""
+    dtype = np.dtype(kind)
+    if dtype.kind == "f":
+        least, most = np.finfo(dtype).min, np.finfo(dtype).max
+    elif dtype.kind == "b":
+        least, most = False, True
+    else:
+        least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+    widest = (-1e300, 1e300) if dtype != np.float64 else (float(least) / 2, float(most) / 2)
+    stored = torch.zeros(1, 1, 3)
+    images = BaseImages(stored, Labels(np.zeros(1, int), "a"), "HW", dtype, widest, (0.0, 1.0))
+    back = images.to_file(torch.tensor([[[[-0.5, 0.5, 1.5]]]]))
+    assert back.dtype == dtype
+    if kind == "f8":
+        least, most = widest
+    assert back.flatten().tolist() == [least, 0, most]
+
+
+@pytest.mark.parametrize("kind", ["bool", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8"])
+def test_the_whole_range_of_a_type_may_be_declared_and_written(tmp_path, kind):
+    dtype = np.dtype(kind)
+    info = np.iinfo("u1") if kind == "bool" else np.iinfo(dtype)
+    least, most = (0, 1) if kind == "bool" else (info.min, info.max)
+    path = saved(tmp_path, np.array([[[least, most, most, least, most]]], dtype))
+    dataset = Arrays(path, value_range=(float(least), float(most)))
+    back = dataset.to_file(torch.tensor([[[[-1.0, 0.0, 1.0, 2.0, 1.0]]]]))
+    assert back.flatten().tolist() == [least, least, most, most, most]
+
+
+def test_written_pixels_keep_to_a_range_that_ends_between_whole_numbers(tmp_path):
+    path = saved(tmp_path, np.array([[[1, 2, 3, 2, 1]]], np.uint8))
+    dataset = Arrays(path, value_range=(0.6, 3.7))
+    back = dataset.to_file(torch.tensor([[[[0.0, 0.5, 1.0, -1.0, 2.0]]]]))
+    assert back.flatten().tolist() == [1, 2, 3, 1, 3]
+    assert Arrays(saved(tmp_path, back, "again.npy"), value_range=(0.6, 3.7)).shape == (1, 1, 5)

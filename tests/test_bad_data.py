@@ -78,6 +78,25 @@ BAD_DATA = {
     "float without a range": (images("float32"), {}, r"type float32 .* dataset.args.value_range"),
     "int64 without a range": (images("int64"), {}, r"type int64 .* dataset.args.value_range"),
     "uint16 without a range": (images("uint16"), {}, r"type uint16 .* \[0, 65535\]"),
+    **{
+        f"{kind} of {low:g} to {high:g}": (
+            images(kind), {"value_range": (low, high)},
+            rf"value_range is \[{low}, {re.escape(str(high))}\], but .* type {kind}, which holds",
+        )
+        for kind, low, high in [
+            ("bool", 0.0, 255.0), ("uint8", 0.0, 256.0), ("uint8", -1.0, 255.0),
+            ("uint8", 0.0, 1000.0), ("int8", 0.0, 255.0), ("uint16", 0.0, 65536.0),
+            ("int16", 0.0, 65535.0), ("uint32", 0.0, 2.0**33), ("int32", 0.0, 2.0**31),
+            ("uint64", -1.0, 1.0), ("int64", 0.0, 2.0**64), ("float16", 0.0, 1e5),
+            ("float32", 0.0, 1e39),
+        ]
+    },
+    "a range too wide": (
+        images("float64"), {"value_range": (-1.7e308, 1.7e308)}, "too wide to compute with",
+    ),
+    "a range too wide for float32": (
+        images("float32"), {"value_range": (-3e38, 3e38)}, "too wide to compute with",
+    ),
     "complex": (images("complex64"), UNIT, "type complex64; images are"),
     "words": (np.array([["a"]]), {}, "type <U1; images are"),
     "bytes": (images("S1"), {}, r"type \|S1; images are"),
@@ -190,9 +209,12 @@ BAD_LABELS = {
     "named fields": (STRUCTURED, None, "must be whole numbers or words"),
     "objects": (np.array([None] * 4), None, "pickled Python objects"),
     "more than the classes": (np.array([0, 1, 2, 1]), ["a", "b"], "label 2, but .* names 2"),
+    "bytes that are no class": (
+        np.array(["é".encode(), b"b", b"b", b"b"]), ["a", "b"], "label 'é' is not in",
+    ),
     "a word that is no class": (np.array(list("abca")), ["a", "b"], "label 'c' is not in"),
     "a picture": (b"\x89PNG\r\n\x1a\n", None, "begins like no"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BAD_LABELS)

@@ -8,9 +8,9 @@ import torch
 
 from tests import processes
 from tests.killing import content_of, uninterrupted
-from utils.optimizer_state import check_weights, load_weights
 from utils.checkpoint import checkpoint_name, load_checkpoint, save_checkpoint
 from utils.errors import CheckpointError
+from utils.optimizer_state import check_weights, load_weights
 
 
 def example():

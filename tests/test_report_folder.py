@@ -38,9 +38,9 @@ class Killed:
         self.number = number
 
     def __call__(self):
-        import trainer.report
+        import tester.tester
 
-        trainer.report.draw_reconstructions = lambda *_: os.kill(os.getpid(), self.number)
+        tester.tester.draw_reconstructions = lambda *_: os.kill(os.getpid(), self.number)
 
 
 class Held:
@@ -50,9 +50,9 @@ class Held:
         self.path = path
 
     def __call__(self):
-        import trainer.report
+        import tester.tester
 
-        draw = trainer.report.draw_reconstructions
+        draw = tester.tester.draw_reconstructions
 
         def wait_and_draw(*arguments):
             print("pictures are due", flush=True)
@@ -60,7 +60,7 @@ class Held:
                 time.sleep(0.02)
             draw(*arguments)
 
-        trainer.report.draw_reconstructions = wait_and_draw
+        tester.tester.draw_reconstructions = wait_and_draw
 
 
 def evaluate(run, output, before=None, *more):

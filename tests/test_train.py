@@ -106,7 +106,7 @@ def test_images_that_use_next_to_nothing_of_their_range_are_warned_of(small, wri
         small["dataset"] = {"type": "Arrays", "args": {"data": str(tmp_path / "data.npy")}}
         done = command("train.py", "-c", written(small))
         assert done.returncode == 0, done.stderr
-        assert ("the images hold 0 to 1 of a value_range of 0 to 255" in done.stdout) == is_warned
+        assert ("the images hold 0 to 1 of a range of 0 to 255" in done.stdout) == is_warned
 
 
 class WrongCode(BaseModel):

@@ -118,8 +118,7 @@ def test_the_numbers_of_a_code_that_tell_something_are_counted(tmp_path):
     """Mean and log variance by hand: the first number follows the image, the second is noise."""
     from data_loader.image_loader import ImageLoader
     from data_loader.wafers import SyntheticWafers
-    from trainer.evaluator import Evaluator
-    from trainer.evaluator import code_use
+    from trainer.evaluator import Evaluator, code_use
 
     drawn = SyntheticWafers(6, 40)
     model = VAE(drawn.shape, [{"linear": 4, "activation": None}], {"linear": 2})

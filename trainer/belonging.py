@@ -5,11 +5,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-from utils.config.check import Catalogue, check_config
 from utils.checkpoint import checkpoints_in, load_checkpoint, place_of
-from utils.errors import CheckpointError, ConfigError, OtherProgramError
-from utils.config.source import read_json
+from utils.config.check import Catalogue, check_config
 from utils.config.messages import shown
+from utils.config.source import read_json
+from utils.errors import CheckpointError, ConfigError, OtherProgramError
 
 LEARNING_RATE = "optimizer.args.lr"
 # Where the images are; what they are, their fingerprint tells.

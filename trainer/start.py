@@ -11,7 +11,6 @@ from utils.config.check import Catalogue, check_config
 from utils.config.messages import shown
 from utils.config.overrides import apply_overrides, key_of
 from utils.config.sections import Config
-from utils.config.source import read_json
 from utils.errors import CheckpointError, ConfigError
 from utils.lock import hold, last_held_by_sibling, refuse_held
 from utils.output import check_writable

@@ -12,8 +12,7 @@ from base.base_trainer import BaseTrainer
 from logger.run import Run
 from logger.tables import model_report
 from logger.tiles import tile
-from trainer.evaluator import Evaluator
-from trainer.evaluator import code_use
+from trainer.evaluator import Evaluator, code_use
 from trainer.sums import Sums
 from utils.config.sections import Config
 from utils.errors import CheckpointError

@@ -35,9 +35,7 @@ class Key(NamedTuple):
     changes: Changes
 
 
-def changes_of(
-    path: str, config: BaseModel, classes: dict[str, dict[str, type]]
-) -> Changes:
+def changes_of(path: str, config: BaseModel, classes: dict[str, dict[str, type]]) -> Changes:
     """When the key at a dotted path may change.
 
     Args:
