@@ -5,7 +5,9 @@ from pathlib import Path
 import torch
 
 from base.base_data_loader import BaseDataLoader
-from logger.figures import Cloud, Grid, save_cloud, save_grid
+from logger.figures import Grid, save_grid
+from logger.lettering import class_names
+from logger.scatter import Cloud, save_cloud
 from model.latent import on_plane
 from trainer.evaluate import Evaluator
 from trainer.generate import Child, generate_images
@@ -146,6 +148,5 @@ def draw_cloud(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> None
     )
     title = "The codes" if is_plane else f"The codes, {codes.shape[1]:,} numbers each, by PCA"
     points = on_plane(codes).numpy()
-    save_cloud(
-        Cloud(points, labels.indices[seen.indices].numpy(), labels.names, axes, title), path
-    )
+    classes = labels.indices[seen.indices].numpy()
+    save_cloud(Cloud(points, classes, class_names(labels.names), axes, title), path)

@@ -8,6 +8,7 @@ import torch
 from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from logger.figures import Grid, save_grid
+from logger.lettering import class_names
 from trainer.evaluate import Evaluator
 from trainer.generate import Child, generate_images, interpolate
 
@@ -126,5 +127,5 @@ def rgb(dataset: BaseDataset, images: torch.Tensor) -> list[np.ndarray]:
 
 
 def name_of(dataset: BaseDataset, place: int) -> str:
-    """The class of the image at a place."""
-    return dataset.labels.names[int(dataset.labels.indices[place])]
+    """The class of the image at a place, as pictures show it."""
+    return class_names(dataset.labels.names)[int(dataset.labels.indices[place])]
