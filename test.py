@@ -19,6 +19,7 @@ def main() -> None:
     from model.metric import metrics_for
     from trainer.checks import check_fit
     from trainer.evaluate import Evaluator
+    from trainer.generated_files import check_room
     from trainer.parts import catalogue
     from trainer.report import FILES, write_report
     from trainer.restore import load_weights
@@ -45,6 +46,7 @@ def main() -> None:
     corruption = make("corruption", dataset.shape, dataset.value_range)
     corrupter = Corrupter(corruption, config.seed)
     evaluator = Evaluator(model, loss, metrics, dataset, device, precision, corrupter)
+    check_room(loader, config, args.output or path.parent / "test")
     with whole_folder(args.output or path.parent / "test", FILES) as folder:
         made_with = {"checkpoint": str(path), "epoch": checkpoint["epoch"], "changed": args.set}
         write_report(evaluator, loader, config, made_with, folder)

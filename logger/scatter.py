@@ -11,7 +11,7 @@ from logger.lettering import Ruler, literally
 
 HEIGHT, PLOT_END, LEGEND_START = 6.2, 6.314, 6.396  # inches
 LEAST_WIDTH = 8.2
-MARKER = 0.45  # inches of a legend that are not text
+MARKER = 0.5  # inches of a legend that are not text
 NAME_WIDTH = 3.0  # inches of text in a legend, at most
 # Of more classes than there are colours the largest have one each, the others are grey together.
 COLOURED, OTHERS = 18, "0.75"

@@ -15,6 +15,7 @@ from trainer.pictures import name_of, one_of_each_class, rgb
 from utils.seed import PREVIEW, generator, mix
 
 SHOWN = 8  # columns of a picture
+MOST_LEVELS = 12  # rows of noise
 CLOUD = 3000  # codes in the scatter
 LARGEST_PRINTED = 8  # numbers of a code that fit above a picture
 INNER = (0.02, 0.98)  # the share of codes that a grid of codes spans
@@ -30,9 +31,11 @@ def draw_noise_levels(
     """Images of several classes, a row for each level of noise in their codes.
 
     Args:
+        levels: of many, every second, third, ... is shown.
         scale: the unit of noise for each number of a code; None is 1.
     """
     dataset = loader.dataset
+    levels = levels[:: -(-len(levels) // MOST_LEVELS)]
     places = one_of_each_class(dataset, loader.indices)
     rows = [rgb(dataset, next(loader.of(torch.tensor(places)).batches()).images.cpu())]
     for level in levels:
