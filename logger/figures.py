@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from logger.lettering import DPI, Ruler, drawable, literally
+from logger.lettering import DPI, Ruler, drawable, literally, usual
 
 Entry = tuple[str, tuple[float, float, float]]
 
 MARGIN = 0.12  # inches around everything
-SIZE, CAPTION_SIZE, TITLE_SIZE = 9, 7, 11  # of text, in points
-LINE = {SIZE: 0.155, CAPTION_SIZE: 0.17, TITLE_SIZE: 0.19}  # inches from a line to the next
+SIZE, CAPTION_SIZE = 9, 7  # of text, in points
+TITLE = {"family": "sans-serif", "size": 11, "weight": "bold"}
+LINE, CAPTION_LINE, TITLE_LINE = 0.155, 0.17, 0.19  # inches from a line to the next
 COLUMN_LINES = 3  # of text above a column
 ROW_WIDTH = 2.2  # inches of text beside a row, at most
 TITLE_WIDTH = 7.0  # inches that a title may take where the pictures take less
@@ -79,8 +80,7 @@ def draw_grid(grid: Grid) -> Any:
                 axes.set_title(grid.captions[row][column], fontsize=CAPTION_SIZE, pad=3)
             elif row == 0 and grid.columns:
                 axes.set_title(grid.columns[column], fontsize=SIZE, pad=5)
-    figure.text(MARGIN / at.width, 1 - 0.14 / at.height, grid.title, size=TITLE_SIZE,
-                weight="bold", va="top")  # fmt: skip
+    figure.text(MARGIN / at.width, 1 - 0.14 / at.height, grid.title, va="top", **TITLE)
     if grid.legend:
         _add_legend(figure, grid.legend)
     return figure
@@ -88,9 +88,9 @@ def draw_grid(grid: Grid) -> Any:
 
 def _fitted(grid: Grid) -> Grid:
     """The grid with its texts in lines that keep to their room."""
-    plain, small = Ruler(SIZE), Ruler(CAPTION_SIZE)
+    plain, small = Ruler(size=SIZE), Ruler(size=CAPTION_SIZE)
     room = grid.cell * 0.96
-    down = max(1, int(grid.cell / LINE[SIZE]))
+    down = max(1, int(grid.cell / LINE))
     fitted = grid._replace(
         rows=[plain.fit(text, ROW_WIDTH, down) for text in grid.rows],
         columns=[plain.fit(text, room, COLUMN_LINES) for text in grid.columns],
@@ -100,27 +100,27 @@ def _fitted(grid: Grid) -> Grid:
         ],
         legend=[(drawable(label), colour) for label, colour in grid.legend],
     )
-    bold = Ruler(TITLE_SIZE, "bold")
+    bold = Ruler(**TITLE)
     room = max(_pictures_end(fitted), TITLE_WIDTH) - 2 * MARGIN
-    return fitted._replace(title=bold.fit(grid.title, room, 3))
+    return fitted._replace(title=bold.fit(usual(grid.title), room, 3))
 
 
 def _layout(grid: Grid) -> _Layout:
     """The places of the parts of a grid whose texts are fitted."""
-    above = LINE[CAPTION_SIZE] * max((_lines(text) for row in grid.captions for text in row),
+    above = CAPTION_LINE * max((_lines(text) for row in grid.captions for text in row),
                                      default=0)  # fmt: skip
-    title_end = Ruler(TITLE_SIZE, "bold").width(grid.title) + 2 * MARGIN
+    title_end = Ruler(**TITLE).width(grid.title) + 2 * MARGIN
     width = max(_pictures_end(grid), title_end, 4.6 if grid.legend else 0)
-    top = 0.45 + LINE[TITLE_SIZE] * (_lines(grid.title) - 1)
+    top = 0.45 + TITLE_LINE * (_lines(grid.title) - 1)
     if grid.columns:
-        top += 0.17 + LINE[SIZE] * (max(map(_lines, grid.columns)) - 1)
+        top += 0.17 + LINE * (max(map(_lines, grid.columns)) - 1)
     bottom = 0.45 if grid.legend else MARGIN
     height = top + len(grid.pictures) * (grid.cell + above) + bottom
     return _Layout(width, height, _left(grid), top, above)
 
 
 def _left(grid: Grid) -> float:
-    widest = max(map(Ruler(SIZE).width, grid.rows))
+    widest = max(map(Ruler(size=SIZE).width, grid.rows))
     return MARGIN + (widest + 0.1 if widest else 0)
 
 

@@ -59,6 +59,11 @@ def drawable(text: str) -> str:
     return "".join(BOX if _is_lost(letter) else letter for letter in text)
 
 
+def usual(text: str) -> str:
+    """`text` in characters of the usual font: others seldom have a bold one."""
+    return "".join(letter if _font_with(letter) == "" else BOX for letter in text)
+
+
 def text_settings(texts: Sequence[str]) -> dict[str, Any]:
     """Settings of matplotlib that draw `texts` as they are: "$" begins no mathematics."""
     from matplotlib import rcParams
@@ -85,18 +90,17 @@ def literally(texts_of: Callable[[Any], Sequence[str]]) -> Callable[..., Any]:
 
 
 class Ruler:
-    """Measures and breaks text of one size; within `text_settings`, as it will be drawn.
+    """Measures and breaks text of one font; within `text_settings`, as it will be drawn.
 
     Args:
-        size: in points.
-        weight: "normal" or "bold".
+        font: its size in points, and what else matplotlib's FontProperties take.
     """
 
-    def __init__(self, size: float, weight: str = "normal") -> None:
+    def __init__(self, **font: Any) -> None:
         from matplotlib.backends.backend_agg import RendererAgg
         from matplotlib.font_manager import FontProperties
 
-        self._font = FontProperties(size=size, weight=weight)
+        self._font = FontProperties(**font)
         self._renderer = RendererAgg(1, 1, DPI)
         self._known: dict[str, float] = {}
 

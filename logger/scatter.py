@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from logger.figures import MARGIN, SIZE, TITLE_SIZE, new_figure
+from logger.figures import MARGIN, SIZE, TITLE, new_figure
 from logger.lettering import Ruler, literally
 
 HEIGHT, PLOT_END, LEGEND_START = 6.2, 6.314, 6.396  # inches
@@ -52,7 +52,7 @@ def save_cloud(cloud: Cloud, path: Path) -> None:
 def draw_cloud(cloud: Cloud) -> Any:
     """A scatter as a figure of matplotlib."""
     groups = _groups(cloud)
-    ruler = Ruler(SIZE)
+    ruler = Ruler(size=SIZE)
     names = [_entry(group, ruler) for group in groups]
     width = max(LEAST_WIDTH, LEGEND_START + MARKER + max(map(ruler.width, names)) + MARGIN)
     figure = new_figure(width, HEIGHT)
@@ -63,7 +63,7 @@ def draw_cloud(cloud: Cloud) -> Any:
         own, colour, _ = groups[place]
         handles[place] = axes.scatter(*own.T, s=9, alpha=0.7, color=colour, linewidths=0)
     axes.set(xlabel=cloud.axes[0], ylabel=cloud.axes[1])
-    axes.set_title(cloud.title, fontsize=TITLE_SIZE, weight="bold", loc="left")
+    axes.set_title(cloud.title, loc="left", **TITLE)
     figure.legend(handles, names, loc="center left", bbox_to_anchor=(LEGEND_START / width, 0.5),
                   frameon=False, fontsize=SIZE, markerscale=2)  # fmt: skip
     return figure
