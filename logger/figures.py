@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from logger.lettering import DPI, Ruler, drawable, literally, usual
+from logger.lettering import DPI, Ruler, drawable, literally, quiet_fonts
 
 Entry = tuple[str, tuple[float, float, float]]
 
 MARGIN = 0.12  # inches around everything
 SIZE, CAPTION_SIZE = 9, 7  # of text, in points
-TITLE = {"family": "sans-serif", "size": 11, "weight": "bold"}
+TITLE = {"size": 11, "weight": "bold"}
 LINE, CAPTION_LINE, TITLE_LINE = 0.155, 0.17, 0.19  # inches from a line to the next
 COLUMN_LINES = 3  # of text above a column
 ROW_WIDTH = 2.2  # inches of text beside a row, at most
@@ -55,10 +55,17 @@ class _Layout(NamedTuple):
 
 def save_grid(grid: Grid, path: Path) -> None:
     """Draw a grid into a PNG file, every pixel of a picture as a sharp square."""
-    draw_grid(grid).savefig(path)
+    with quiet_fonts():
+        draw_grid(grid).savefig(path)
 
 
-@literally(lambda grid: [*grid.rows, *grid.columns, *(label for label, _ in grid.legend)])
+def _texts(grid: Grid) -> list[str]:
+    captions = (text for row in grid.captions for text in row)
+    legend = (label for label, _ in grid.legend)
+    return [grid.title, *grid.rows, *grid.columns, *captions, *legend]
+
+
+@literally(_texts)
 def draw_grid(grid: Grid) -> Any:
     """A grid as a figure of matplotlib."""
     grid = _fitted(grid)
@@ -102,7 +109,7 @@ def _fitted(grid: Grid) -> Grid:
     )
     bold = Ruler(**TITLE)
     room = max(_pictures_end(fitted), TITLE_WIDTH) - 2 * MARGIN
-    return fitted._replace(title=bold.fit(usual(grid.title), room, 3))
+    return fitted._replace(title=bold.fit(grid.title, room, 3))
 
 
 def _layout(grid: Grid) -> _Layout:

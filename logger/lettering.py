@@ -1,9 +1,11 @@
 """Text in pictures: fonts that have its characters, and lines that keep to their room."""
 
+import logging
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache, wraps
 from typing import Any
 
@@ -55,13 +57,9 @@ def shorten(text: str, most: int) -> str:
 
 def drawable(text: str) -> str:
     """`text` in one line, of characters that some installed font has."""
-    text = "".join(letter for letter in " ".join(text.split()) if not _is_unseen(letter))
-    return "".join(BOX if _is_lost(letter) else letter for letter in text)
-
-
-def usual(text: str) -> str:
-    """`text` in characters of the usual font: others seldom have a bold one."""
-    return "".join(letter if _font_with(letter) == "" else BOX for letter in text)
+    line = "".join(" " if letter.isspace() else letter for letter in text).strip()
+    seen = (letter for letter in line if not _is_unseen(letter))
+    return "".join(BOX if _is_lost(letter) else letter for letter in seen)
 
 
 def text_settings(texts: Sequence[str]) -> dict[str, Any]:
@@ -74,19 +72,35 @@ def text_settings(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def literally(texts_of: Callable[[Any], Sequence[str]]) -> Callable[..., Any]:
-    """Let a drawing function write text as it is, in fonts that have it."""
+    """Let a drawing function write text as it is, in fonts that have it.
+
+    Args:
+        texts_of: the texts of what the function draws.
+    """
 
     def decorate(draw: Callable[[Any], Any]) -> Callable[[Any], Any]:
         @wraps(draw)
         def drawn(content: Any) -> Any:
             from matplotlib import rc_context
 
-            with rc_context(text_settings(texts_of(content))):
+            with rc_context(text_settings(texts_of(content))), quiet_fonts():
                 return draw(content)
 
         return drawn
 
     return decorate
+
+
+@contextmanager
+def quiet_fonts() -> Iterator[None]:
+    """Keep matplotlib from saying of each font in which other weight it takes it."""
+    log = logging.getLogger("matplotlib.font_manager")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 class Ruler:
@@ -148,6 +162,7 @@ def _is_lost(letter: str) -> bool:
 
 
 @lru_cache(maxsize=10_000)
+@quiet_fonts()
 def _font_with(letter: str) -> str | None:
     """The family of a font that has a character; "" is the usual one, None is none at all."""
     from matplotlib.font_manager import FontProperties, findfont, fontManager

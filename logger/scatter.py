@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from logger.figures import MARGIN, SIZE, TITLE, new_figure
-from logger.lettering import Ruler, literally
+from logger.lettering import Ruler, literally, quiet_fonts
 
 HEIGHT, PLOT_END, LEGEND_START = 6.2, 6.314, 6.396  # inches
 LEAST_WIDTH = 8.2
@@ -45,7 +45,8 @@ class _Group(NamedTuple):
 
 def save_cloud(cloud: Cloud, path: Path) -> None:
     """Draw a scatter of points into a PNG file; the largest classes lie lowest."""
-    draw_cloud(cloud).savefig(path)
+    with quiet_fonts():
+        draw_cloud(cloud).savefig(path)
 
 
 @literally(lambda cloud: cloud.names)
