@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from logger.lettering import DPI, Ruler, drawable, literally, quiet_fonts
+from logger.lettering import DPI, Ruler, literally, quiet_fonts
 
 Entry = tuple[str, tuple[float, float, float]]
 
@@ -16,6 +16,7 @@ TITLE = {"size": 11, "weight": "bold"}
 LINE, CAPTION_LINE, TITLE_LINE = 0.155, 0.17, 0.19  # inches from a line to the next
 COLUMN_LINES = 3  # of text above a column
 ROW_WIDTH = 2.2  # inches of text beside a row, at most
+PATCH = 0.65  # inches of a colour in the legend, with the gaps around it
 TITLE_WIDTH = 7.0  # inches that a title may take where the pictures take less
 
 
@@ -105,7 +106,7 @@ def _fitted(grid: Grid) -> Grid:
             ["\n".join(small.fit(line, room) for line in text.split("\n")) for text in row]
             for row in grid.captions
         ],
-        legend=[(drawable(label), colour) for label, colour in grid.legend],
+        legend=[(plain.fit(label, ROW_WIDTH), colour) for label, colour in grid.legend],
     )
     bold = Ruler(**TITLE)
     room = max(_pictures_end(fitted), TITLE_WIDTH) - 2 * MARGIN
@@ -117,7 +118,8 @@ def _layout(grid: Grid) -> _Layout:
     above = CAPTION_LINE * max((_lines(text) for row in grid.captions for text in row),
                                      default=0)  # fmt: skip
     title_end = Ruler(**TITLE).width(grid.title) + 2 * MARGIN
-    width = max(_pictures_end(grid), title_end, 4.6 if grid.legend else 0)
+    legend_end = sum(Ruler(size=SIZE).width(label) + PATCH for label, _ in grid.legend)
+    width = max(_pictures_end(grid), title_end, legend_end, 4.6 if grid.legend else 0)
     top = 0.45 + TITLE_LINE * (_lines(grid.title) - 1)
     if grid.columns:
         top += 0.17 + LINE * (max(map(_lines, grid.columns)) - 1)

@@ -40,7 +40,7 @@ def undrawable(names: Sequence[str]) -> str:
     more = f" and {len(lost) - LISTED} more" if len(lost) > LISTED else ""
     return (
         f"note: no installed font has {listed}{more}: the pictures show boxes and the numbers of "
-        "such classes; install a font that has them, as Noto"
+        "such classes; install a font that has them, such as Noto"
     )
 
 
@@ -167,6 +167,8 @@ def _font_with(letter: str) -> str | None:
     """The family of a font that has a character; "" is the usual one, None is none at all."""
     from matplotlib.font_manager import FontProperties, findfont, fontManager
 
+    if unicodedata.category(letter) == "Cs":
+        return None  # half a character, which no renderer takes
     if _has(findfont(FontProperties()), letter):
         return ""
     for entry in fontManager.ttflist:

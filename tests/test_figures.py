@@ -23,8 +23,10 @@ CHINESE = "\u6f22\u5b57\u306e\u540d\u524d" * 9
 NAMES = (
     "none", "near_full_ring_with_a_scratch", "a pattern of more than fifteen letters", LONG,
     "W" * 40, CHINESE, "party \U0001f389", "  ", "_hidden", "two\nlines", "2^ $x_$", r"$\frac$",
+    "half \ud800",
 )  # fmt: skip
 LEGEND = [("off the wafer", (1.0, 1.0, 1.0)), ("\U0001f389", (1.0, 0.0, 0.0))]
+LONG_LEGEND = [*LEGEND, ("_a colour that means a lot", (0.0, 0.0, 1.0)), (LONG, (0.0, 1.0, 0.0))]
 UNKNOWN = chr(0x2B740)  # of a script that few fonts have
 
 
@@ -57,14 +59,14 @@ def check_apart(figure):
 
 def test_titles_of_columns_stay_apart():
     names = class_names(NAMES)
-    grid = Grid(pictures(12, 12), ["original", "reconstruction"], names, "Images", LEGEND)
+    grid = Grid(pictures(13, 13), ["original", "reconstruction"], names, "Images", LEGEND)
     check_apart(draw_grid(grid))
 
 
 def test_titles_of_rows_stay_apart_from_the_pictures():
     names = class_names(NAMES)
     rows = [f"{first} to {second}" for first, second in zip(names, names[1:], strict=False)]
-    figure = draw_grid(Grid(pictures(*[9] * 11), rows, [], "Between", LEGEND))
+    figure = draw_grid(Grid(pictures(*[9] * 12), rows, [], "Between", LEGEND))
     check_apart(figure)
     left = min(axes.get_window_extent().x0 for axes in figure.axes)
     assert all(box.x1 < left for text, box in extents(figure) if " to" in text)
@@ -73,9 +75,10 @@ def test_titles_of_rows_stay_apart_from_the_pictures():
 def test_long_titles_and_captions_stay_within_the_picture():
     title = "Children made with noise " + " and ".join(f"{step / 100}" for step in range(99))
     captions = [["original", "noise 0.1234567890123456789"]] * 2
-    figure = draw_grid(Grid(pictures(2, 2), ["a", LONG], [], title, LEGEND, captions))
+    figure = draw_grid(Grid(pictures(2, 2), ["a", LONG], [], title, LONG_LEGEND, captions))
     check_apart(figure)
-    assert figure.canvas.get_width_height()[0] < 1000
+    assert figure.canvas.get_width_height()[0] < 1100
+    assert len(figure.legends[0].get_texts()) == len(LONG_LEGEND)
 
 
 def test_a_name_of_300_letters_makes_no_wider_picture(tmp_path):
@@ -190,7 +193,7 @@ def test_without_such_a_font_a_box_and_the_number_stand_there():
 
 
 def test_no_name_makes_the_commands_warn(small, written, tmp_path):
-    names = [*NAMES, f"a {UNKNOWN}"]
+    names = [*NAMES[:-1], f"a {UNKNOWN}"]
     count = len(names)
     np.save(tmp_path / "data.npy", np.arange(count * 2 * 144, dtype=np.uint8).reshape(-1, 12, 12))
     np.save(tmp_path / "label.npy", np.arange(count * 2) % count)
