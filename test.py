@@ -18,11 +18,12 @@ def main() -> None:
 
     from data_loader.corruption import Corrupter
     from model.metric import metrics_for
+    from tester.generated_files import check_room
     from tester.tester import FILES, write_report
     from trainer.catalogue import catalogue
     from trainer.evaluator import Evaluator
     from trainer.rules import check_fit
-    from trainer.start import check_data, open_trained
+    from trainer.start import check_data, load_weights, open_trained
     from utils.config.build import build
     from utils.device import make_ready, pick_device, usable_precision
     from utils.output import say, whole_folder
@@ -45,6 +46,7 @@ def main() -> None:
     corruption = make("corruption", dataset.shape, dataset.value_range)
     corrupter = Corrupter(corruption, config.seed)
     evaluator = Evaluator(model, loss, metrics, dataset, device, precision, corrupter)
+    check_room(loader, config, args.output or path.parent / "test")
     with whole_folder(args.output or path.parent / "test", FILES) as folder:
         made_with = {"checkpoint": str(path), "epoch": checkpoint["epoch"], "changed": args.set}
         write_report(evaluator, loader, config, made_with, folder)

@@ -1,13 +1,23 @@
 """Pictures for people: grids of images with titles and a legend, as PNG files."""
 
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from logger.lettering import DPI, Ruler, literally, quiet_fonts
+
 Entry = tuple[str, tuple[float, float, float]]
+
+MARGIN = 0.12  # inches around everything
+SIZE, CAPTION_SIZE = 9, 7  # of text, in points
+TITLE = {"size": 11, "weight": "bold"}
+LINE, CAPTION_LINE, TITLE_LINE = 0.155, 0.17, 0.19  # inches from a line to the next
+COLUMN_LINES = 3  # of text above a column
+ROW_WIDTH = 2.2  # inches of text beside a row, at most
+PATCH = 0.65  # inches of a colour in the legend, with the gaps around it
+TITLE_WIDTH = 7.0  # inches that a title may take where the pictures take less
 
 
 class Grid(NamedTuple):
@@ -15,7 +25,8 @@ class Grid(NamedTuple):
 
     Attributes:
         pictures: the rows, each a list of [h, w, 3] in [0, 1]; rows may differ in length.
-        rows, columns: the title of each row and of each column.
+        rows, columns: the title of each row and of each column; long ones are wrapped, and
+            shortened where they do not fit even so.
         title: above all of it.
         legend: the meaning of each colour, if colours have one.
         captions: above each picture, row by row; in place of the columns' titles.
@@ -31,107 +42,103 @@ class Grid(NamedTuple):
     cell: float = 1.15
 
 
-MARGIN = 0.12  # inches around everything
+class _Layout(NamedTuple):
+    """Where the parts of a grid are, in inches."""
+
+    width: float
+    height: float
+    left: float
+    """Of the pictures: what the titles of the rows take."""
+    top: float
+    above: float
+    """What captions take over each picture."""
 
 
-def _literally(draw: Callable[..., None]) -> Callable[..., None]:
-    """Let a drawing function write names as they are: matplotlib takes "$" for mathematics."""
-
-    @wraps(draw)
-    def drawn(*args: Any) -> None:
-        from matplotlib import rc_context
-
-        with rc_context({"text.parse_math": False}):
-            draw(*args)
-
-    return drawn
-
-
-@_literally
 def save_grid(grid: Grid, path: Path) -> None:
     """Draw a grid into a PNG file, every pixel of a picture as a sharp square."""
-    across, down = max(map(len, grid.pictures)), len(grid.pictures)
-    left = 0.12 + (0.085 * max(map(len, grid.rows)) + 0.1 if any(grid.rows) else 0)
-    lines = max((text.count("\n") + 1 for row in grid.captions for text in row), default=0)
-    above = 0.17 * lines  # inches of captions over each picture
-    top, bottom = 0.62 if grid.columns else 0.45, 0.45 if grid.legend else 0.12
-    width = left + across * grid.cell + MARGIN
-    width = max(width, 0.095 * len(grid.title) + 2 * MARGIN, 4.6 if grid.legend else 0)
-    height = top + down * (grid.cell + above) + bottom
-    figure = _figure(width, height)
+    with quiet_fonts():
+        draw_grid(grid).savefig(path)
+
+
+def _texts(grid: Grid) -> list[str]:
+    captions = (text for row in grid.captions for text in row)
+    legend = (label for label, _ in grid.legend)
+    return [grid.title, *grid.rows, *grid.columns, *captions, *legend]
+
+
+@literally(_texts)
+def draw_grid(grid: Grid) -> Any:
+    """A grid as a figure of matplotlib."""
+    grid = _fitted(grid)
+    at = _layout(grid)
+    figure = new_figure(at.width, at.height)
     side = grid.cell * 0.92
     for row, pictures in enumerate(grid.pictures):
-        y = height - top - (row + 1) * (grid.cell + above)
-        middle = (y + grid.cell / 2) / height
-        figure.text((left - 0.1) / width, middle, grid.rows[row], ha="right", va="center", size=9)
+        y = at.height - at.top - (row + 1) * (grid.cell + at.above)
+        middle = (y + grid.cell / 2) / at.height
+        x = (at.left - 0.1) / at.width
+        figure.text(x, middle, grid.rows[row], ha="right", va="center", size=SIZE)
         for column, picture in enumerate(pictures):
-            x = left + column * grid.cell
-            axes = figure.add_axes((x / width, y / height, side / width, side / height))
+            x = at.left + column * grid.cell
+            box = (x / at.width, y / at.height, side / at.width, side / at.height)
+            axes = figure.add_axes(box)
             axes.imshow(picture, interpolation="nearest")
             axes.set_axis_off()
             if grid.captions:
-                axes.set_title(grid.captions[row][column], fontsize=7, pad=3)
+                axes.set_title(grid.captions[row][column], fontsize=CAPTION_SIZE, pad=3)
             elif row == 0 and grid.columns:
-                axes.set_title(grid.columns[column], fontsize=9, pad=5)
-    figure.text(MARGIN / width, 1 - 0.22 / height, grid.title, size=11, weight="bold", va="center")
+                axes.set_title(grid.columns[column], fontsize=SIZE, pad=5)
+    figure.text(MARGIN / at.width, 1 - 0.14 / at.height, grid.title, va="top", **TITLE)
     if grid.legend:
         _add_legend(figure, grid.legend)
-    figure.savefig(path)
-
-
-class Cloud(NamedTuple):
-    """Points in a plane, coloured by class.
-
-    Attributes:
-        points: [N, 2].
-        labels: the class of each point, [N].
-        names: the name of each class.
-        axes: what the two axes are.
-        title: above all of it.
-    """
-
-    points: np.ndarray
-    labels: np.ndarray
-    names: Sequence[str]
-    axes: tuple[str, str]
-    title: str
-
-
-@_literally
-def save_cloud(cloud: Cloud, path: Path) -> None:
-    """Draw a scatter of points into a PNG file; the largest classes lie lowest."""
-    from matplotlib import colormaps
-
-    figure = _figure(8.2, 6.2)
-    axes = figure.add_axes((0.09, 0.09, 0.68, 0.82))
-    present, sizes = np.unique(cloud.labels, return_counts=True)
-    colours = colormaps["tab10" if len(cloud.names) <= 10 else "tab20"].colors
-    for label in present[np.argsort(-sizes)]:
-        own = cloud.points[cloud.labels == label]
-        colour = colours[int(label) % len(colours)]
-        name = f"{cloud.names[int(label)]} ({len(own)})"
-        axes.scatter(*own.T, s=9, alpha=0.7, color=colour, label=name, linewidths=0)
-    axes.set(xlabel=cloud.axes[0], ylabel=cloud.axes[1])
-    axes.set_title(cloud.title, fontsize=11, weight="bold", loc="left")
-    figure.legend(*_in_order(axes, cloud.names), loc="center left", bbox_to_anchor=(0.78, 0.5),
-                  frameon=False, fontsize=9, markerscale=2)  # fmt: skip
-    figure.savefig(path)
-
-
-def _in_order(axes: Any, names: Sequence[str]) -> tuple[list[Any], list[str]]:
-    """Handles and labels of a legend in the order of the classes, 20 at most."""
-    entries = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    order = sorted(entries, key=lambda text: list(names).index(text.rpartition(" (")[0]))[:20]
-    return [entries[label] for label in order], order
-
-
-def _figure(width: float, height: float) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=130)
-    FigureCanvasAgg(figure)
     return figure
+
+
+def _fitted(grid: Grid) -> Grid:
+    """The grid with its texts in lines that keep to their room."""
+    plain, small = Ruler(size=SIZE), Ruler(size=CAPTION_SIZE)
+    room = grid.cell * 0.96
+    down = max(1, int(grid.cell / LINE))
+    fitted = grid._replace(
+        rows=[plain.fit(text, ROW_WIDTH, down) for text in grid.rows],
+        columns=[plain.fit(text, room, COLUMN_LINES) for text in grid.columns],
+        captions=[
+            ["\n".join(small.fit(line, room) for line in text.split("\n")) for text in row]
+            for row in grid.captions
+        ],
+        legend=[(plain.fit(label, ROW_WIDTH), colour) for label, colour in grid.legend],
+    )
+    bold = Ruler(**TITLE)
+    room = max(_pictures_end(fitted), TITLE_WIDTH) - 2 * MARGIN
+    return fitted._replace(title=bold.fit(grid.title, room, 3))
+
+
+def _layout(grid: Grid) -> _Layout:
+    """The places of the parts of a grid whose texts are fitted."""
+    above = CAPTION_LINE * max((_lines(text) for row in grid.captions for text in row),
+                                     default=0)  # fmt: skip
+    title_end = Ruler(**TITLE).width(grid.title) + 2 * MARGIN
+    legend_end = sum(Ruler(size=SIZE).width(label) + PATCH for label, _ in grid.legend)
+    width = max(_pictures_end(grid), title_end, legend_end, 4.6 if grid.legend else 0)
+    top = 0.45 + TITLE_LINE * (_lines(grid.title) - 1)
+    if grid.columns:
+        top += 0.17 + LINE * (max(map(_lines, grid.columns)) - 1)
+    bottom = 0.45 if grid.legend else MARGIN
+    height = top + len(grid.pictures) * (grid.cell + above) + bottom
+    return _Layout(width, height, _left(grid), top, above)
+
+
+def _left(grid: Grid) -> float:
+    widest = max(map(Ruler(size=SIZE).width, grid.rows))
+    return MARGIN + (widest + 0.1 if widest else 0)
+
+
+def _pictures_end(grid: Grid) -> float:
+    return _left(grid) + max(map(len, grid.pictures)) * grid.cell + MARGIN
+
+
+def _lines(text: str) -> int:
+    return text.count("\n") + 1
 
 
 def _add_legend(figure: Any, legend: Sequence[Entry]) -> None:
@@ -142,4 +149,14 @@ def _add_legend(figure: Any, legend: Sequence[Entry]) -> None:
         for label, colour in legend
     ]
     figure.legend(handles=patches, loc="lower left", ncols=len(patches), frameon=False,
-                  fontsize=9, borderaxespad=0.3)  # fmt: skip
+                  fontsize=SIZE, borderaxespad=0.3)  # fmt: skip
+
+
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure of matplotlib, in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    FigureCanvasAgg(figure)
+    return figure

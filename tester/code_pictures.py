@@ -5,7 +5,9 @@ from pathlib import Path
 import torch
 
 from base.base_data_loader import BaseDataLoader
-from logger.figures import Cloud, Grid, save_cloud, save_grid
+from logger.figures import Grid, save_grid
+from logger.lettering import class_names
+from logger.scatter import Cloud, save_cloud
 from tester.generate import Child, generate_images
 from tester.pictures import name_of, one_of_each_class, rgb
 from tester.principal_components import on_plane
@@ -13,6 +15,7 @@ from trainer.evaluator import Evaluator
 from utils.seed import PREVIEW, generator, mix
 
 SHOWN = 8  # columns of a picture
+MOST_LEVELS = 12  # rows of noise
 CLOUD = 3000  # codes in the scatter
 LARGEST_PRINTED = 8  # numbers of a code that fit above a picture
 INNER = (0.02, 0.98)  # the share of codes that a grid of codes spans
@@ -28,9 +31,11 @@ def draw_noise_levels(
     """Images of several classes, a row for each level of noise in their codes.
 
     Args:
+        levels: of many, every second, third, ... is shown.
         scale: the unit of noise for each number of a code; None is 1.
     """
     dataset = loader.dataset
+    levels = levels[:: -(-len(levels) // MOST_LEVELS)]
     places = one_of_each_class(dataset, loader.indices)
     rows = [rgb(dataset, next(loader.of(torch.tensor(places)).batches()).images.cpu())]
     for level in levels:
@@ -146,6 +151,5 @@ def draw_cloud(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> None
     )
     title = "The codes" if is_plane else f"The codes, {codes.shape[1]:,} numbers each, by PCA"
     points = on_plane(codes).numpy()
-    save_cloud(
-        Cloud(points, labels.indices[seen.indices].numpy(), labels.names, axes, title), path
-    )
+    classes = labels.indices[seen.indices].numpy()
+    save_cloud(Cloud(points, classes, class_names(labels.names), axes, title), path)

@@ -1,7 +1,8 @@
 """New images from the codes of existing ones, each with a record of what it was made from."""
 
+from collections import Counter
 from collections.abc import Iterator
-from itertools import product
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -24,9 +25,85 @@ class Child(NamedTuple):
     """Of that noise."""
 
 
-class Generated(NamedTuple):
-    """Generated images, in the order of the children they were planned as."""
+class Children:
+    """The children to make, in the originals' order; each is worked out when its turn comes.
 
+    Args:
+        sources: the places of the originals, int64 [n].
+        turns: for each original its place among those of its class, and how many these are;
+            None where every original has `samples` children.
+
+    Attributes:
+        count: how many children there are.
+    """
+
+    def __init__(
+        self,
+        sources: list[int],
+        turns: list[tuple[int, int]] | None,
+        settings: GenerationSection,
+        seed: int,
+    ) -> None:
+        self._sources, self._turns = sources, turns
+        self._levels, self._seed = settings.levels(), seed
+        self._samples, self._per_class = settings.samples, settings.per_class
+        if turns is None:
+            self.count = len(sources) * self._samples * len(self._levels)
+        else:
+            self.count = settings.per_class * sum(turn == 0 for turn, _ in turns)
+
+    def __iter__(self) -> Iterator[Child]:
+        for place in range(len(self._sources)):
+            yield from self._of(place)
+
+    def of(self, source: int) -> Iterator[Child]:
+        """The children of one original."""
+        return self._of(self._sources.index(source))
+
+    def sources(self) -> list[int]:
+        """The originals that have a child."""
+        return [
+            source
+            for place, source in enumerate(self._sources)
+            if self._turns is None or self._turns[place][0] < self._per_class
+        ]
+
+    def levels(self) -> list[float]:
+        """The levels of noise that some child has, in ascending order."""
+        used: set[int] = set()
+        for place in range(len(self._sources)):
+            for _, level in self._numbers(place):
+                used.add(level)
+                if len(used) == len(self._levels):
+                    return sorted(set(self._levels))
+        return sorted({self._levels[level] for level in used})
+
+    def _of(self, place: int) -> Iterator[Child]:
+        source = self._sources[place]
+        for number, level in self._numbers(place):
+            seed = mix(self._seed, GENERATION, source, number, level)
+            yield Child(source, self._levels[level], seed)
+
+    def _numbers(self, place: int) -> Iterator[tuple[int, int]]:
+        """The number of each child of an original, and which level of noise it has.
+
+        The images of a class take turns, so that none has two children more than another, and so
+        do the levels, in each class and, from one child to the next, for each image.
+        """
+        if self._turns is None:
+            for number in range(self._samples):
+                for level in range(len(self._levels)):
+                    yield number, level
+            return
+        turn, size = self._turns[place]
+        for number in range(-(-max(self._per_class - turn, 0) // size)):
+            yield number, (number + turn) % len(self._levels)
+
+
+class Generated(NamedTuple):
+    """Some generated images."""
+
+    children: list[Child]
     data: np.ndarray
     """As the data file holds images."""
     labels: np.ndarray
@@ -35,58 +112,55 @@ class Generated(NamedTuple):
 
 def plan_children(
     sources: torch.Tensor, labels: torch.Tensor, settings: GenerationSection, seed: int
-) -> list[Child]:
-    """Which children of which originals to make, in the originals' order.
+) -> Children:
+    """Which children of which originals to make.
 
     Args:
         sources: the places of the originals, int64 [n].
         labels: the class of every image of the data set.
     """
-    levels = settings.levels()
-    if settings.per_class is None:
-        made = list(product(range(len(sources)), range(settings.samples), range(len(levels))))
-    else:
-        made = sorted(_of_classes(labels[sources], settings.per_class, len(levels)))
-    children = []
-    for place, number, level in made:
-        source = int(sources[place])
-        seed_of_child = mix(seed, GENERATION, source, number, level)
-        children.append(Child(source, levels[level], seed_of_child))
-    return children
+    turns = None if settings.per_class is None else _turns(labels[sources].tolist())
+    return Children(sources.tolist(), turns, settings, seed)
 
 
-def _of_classes(
-    labels: torch.Tensor, per_class: int, levels: int
-) -> Iterator[tuple[int, int, int]]:
-    """`per_class` children of each class: place in `labels`, number for that place, noise level.
+def _turns(labels: list[int]) -> list[tuple[int, int]]:
+    """For each image its place among those of its class, and how many these are."""
+    sizes = Counter(labels)
+    seen: Counter[int] = Counter()
+    turns = []
+    for label in labels:
+        turns.append((seen[label], sizes[label]))
+        seen[label] += 1
+    return turns
 
-    The images of a class take turns, so that none has two children more than another, and so do
-    the levels, in each class and, from one child to the next, for each image.
+
+def originals(loader: BaseDataLoader, split: str) -> torch.Tensor:
+    """The places of the images of "train", "validation" or "all" of them, in ascending order.
+
+    Args:
+        loader: of the training images.
     """
-    for label in labels.unique():
-        places = (labels == label).nonzero()[:, 0].tolist()
-        for turn in range(per_class):
-            number, image = divmod(turn, len(places))
-            yield places[image], number, (number + image) % levels
+    parts = {"train": loader, "validation": loader.split_validation()}
+    chosen = [part.indices for name, part in parts.items() if part and split in (name, "all")]
+    return torch.cat(chosen).sort().values
 
 
 def generate(
-    evaluator: Evaluator, loader: BaseDataLoader, children: list[Child], scale: torch.Tensor | None
-) -> Generated:
-    """The planned children as arrays in the layout of the data set.
+    evaluator: Evaluator, loader: BaseDataLoader, children: Children, scale: torch.Tensor | None
+) -> Iterator[Generated]:
+    """The planned children as arrays in the layout of the data set, a batch at a time.
 
     Args:
         loader: of the data set that the children's sources are places in.
         scale: the unit of noise for each number of a code, [*code_shape]; None is 1.
     """
-    dataset = loader.dataset
-    data = []
-    for start in range(0, len(children), loader.batch_size):
-        batch = children[start : start + loader.batch_size]
-        data.append(dataset.to_file(generate_images(evaluator, loader, batch, scale)))
-    sources = torch.tensor([child.source for child in children])
-    labels = dataset.labels.to_file(dataset.labels.indices[sources])
-    return Generated(np.concatenate(data), labels)
+    dataset, planned = loader.dataset, iter(children)
+    while batch := list(islice(planned, loader.batch_size)):
+        data = dataset.to_file(generate_images(evaluator, loader, batch, scale))
+        data = data.astype(data.dtype.newbyteorder("="), copy=False)  # this machine's own order
+        sources = torch.tensor([child.source for child in batch])
+        labels = dataset.labels.to_file(dataset.labels.indices[sources])
+        yield Generated(batch, data, labels)
 
 
 def generate_images(

@@ -1,5 +1,6 @@
 """The pictures of test.py: which images they show and what the model makes of them."""
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import torch
 from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from logger.figures import Grid, save_grid
-from tester.generate import Child, generate_images, interpolate
+from logger.lettering import class_names
+from tester.generate import Children, generate_images, interpolate
 from trainer.evaluator import Evaluator
 
 SHOWN = 12  # rows or columns at most
@@ -72,17 +74,16 @@ def draw_denoised(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> N
 def draw_generated(
     evaluator: Evaluator,
     loader: BaseDataLoader,
-    children: list[Child],
+    children: Children,
     scale: torch.Tensor | None,
     path: Path,
 ) -> None:
     """For each class one original and its children."""
     dataset = loader.dataset
-    sources = torch.tensor(sorted({child.source for child in children}))
-    levels = sorted({child.noise for child in children})
+    sources, levels = torch.tensor(children.sources()), children.levels()
     rows, names, captions = [], [], []
     for place in one_of_each_class(dataset, sources):
-        own = [child for child in children if child.source == place][:SHOWN]
+        own = list(islice(children.of(place), SHOWN))
         original, _ = _seen_and_made(evaluator, loader, [place])
         rows.append(
             rgb(dataset, torch.cat([original, generate_images(evaluator, loader, own, scale)]))
@@ -126,5 +127,5 @@ def rgb(dataset: BaseDataset, images: torch.Tensor) -> list[np.ndarray]:
 
 
 def name_of(dataset: BaseDataset, place: int) -> str:
-    """The class of the image at a place."""
-    return dataset.labels.names[int(dataset.labels.indices[place])]
+    """The class of the image at a place, as pictures show it."""
+    return class_names(dataset.labels.names)[int(dataset.labels.indices[place])]

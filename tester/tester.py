@@ -5,10 +5,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from base.base_data_loader import BaseDataLoader
+from logger.lettering import undrawable
 from logger.tables import columns
 from tester.baselines import baselines, score_baseline
 from tester.code_pictures import (
@@ -20,7 +20,8 @@ from tester.code_pictures import (
     draw_prior,
     draw_random_codes,
 )
-from tester.generate import code_spread, generate, plan_children
+from tester.generate import code_spread, originals, plan_children
+from tester.generated_files import write_generated
 from tester.pictures import (
     draw_denoised,
     draw_generated,
@@ -70,7 +71,9 @@ def write_report(
         facts |= _code_use(evaluator, splits.get("validation", loader))
     _write_json(folder / "metrics.json", scores | facts)
     scale = code_spread(evaluator, loader) if config.generation.relative else None
-    _write_generated(evaluator, loader, splits, config, scale, made_with["checkpoint"], folder)
+    if note := undrawable(evaluator.dataset.labels.names):
+        say(note)
+    _make_images(evaluator, loader, config, scale, made_with["checkpoint"], folder)
     draw_reconstructions(evaluator, loader, folder / "reconstructions.png")
     draw_interpolation(evaluator, loader, folder / "interpolation.png")
     _draw_codes(evaluator, loader, config, scale, folder)
@@ -145,10 +148,9 @@ def _score_table(scores: dict[str, Any]) -> str:
     return columns(rows)
 
 
-def _write_generated(
+def _make_images(
     evaluator: Evaluator,
     loader: BaseDataLoader,
-    splits: dict[str, BaseDataLoader],
     config: Config,
     scale: torch.Tensor | None,
     checkpoint: str,
@@ -157,25 +159,16 @@ def _write_generated(
     """The generated arrays, what each image was made from, and a picture for each class."""
     settings = config.generation
     labels = evaluator.dataset.labels.indices
-    chosen = [split.indices for name, split in splits.items() if settings.split in (name, "all")]
-    sources = torch.cat(chosen).sort().values
+    sources = originals(loader, settings.split)
     missing = sorted(set(labels.tolist()) - set(labels[sources].tolist()))
     if missing:
         names = ", ".join(evaluator.dataset.labels.names[label] for label in missing)
         say(f"note: split '{settings.split}' has no image of {names}, so none is made")
     children = plan_children(sources, labels, settings, config.seed)
-    made = generate(evaluator, loader, children, scale)
-    np.save(folder / "gen_data.npy", made.data)
-    np.save(folder / "gen_label.npy", made.labels)
-    record = {
-        "checkpoint": checkpoint,
-        "split": settings.split,
-        "relative": settings.relative,
-        "images": [child._asdict() for child in children],
-    }
-    _write_json(folder / "generated.json", record)
+    facts = {"checkpoint": checkpoint, "split": settings.split, "relative": settings.relative}
+    write_generated(evaluator, loader, children, scale, facts, folder)
     draw_generated(evaluator, loader, children, scale, folder / "generated.png")
-    say(f"{len(children)} generated images from {len(sources)} of split '{settings.split}'")
+    say(f"{children.count} generated images from {len(sources)} of split '{settings.split}'")
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

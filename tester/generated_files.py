@@ -1,0 +1,133 @@
+"""The files of generated images, written batch by batch: memory never holds more than one."""
+
+import json
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from base.base_data_loader import BaseDataLoader
+from tester.generate import Child, Children, generate, originals, plan_children
+from trainer.evaluator import Evaluator
+from utils.config.messages import Problem, refuse
+from utils.config.sections import Config
+
+
+class RowFile:
+    """A .npy file whose rows come one piece after the other.
+
+    Its bytes are those that numpy.save would write of all rows. A mapped file would not do:
+    its pages count as memory of this program.
+
+    Args:
+        path: of the new file.
+        count: of all rows.
+    """
+
+    def __init__(self, path: Path, count: int) -> None:
+        self._file, self._count, self._left = path.open("wb"), count, count
+
+    def add(self, rows: np.ndarray) -> None:
+        """Write the next rows, [n, ...]."""
+        if self._left == self._count:
+            header = np.lib.format.header_data_from_array_1_0(rows[:1])
+            header |= {"shape": (self._count, *rows.shape[1:]), "fortran_order": False}
+            np.lib.format.write_array_header_1_0(self._file, header)
+        self._file.write(rows.tobytes())
+        self._left -= len(rows)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+class Record:
+    """generated.json: some facts, and what each generated image was made from.
+
+    Args:
+        path: of the new file.
+        facts: what holds for all of the images.
+    """
+
+    def __init__(self, path: Path, facts: dict[str, Any]) -> None:
+        self._file = path.open("w", encoding="utf-8")
+        opening = json.dumps(facts, indent=1).removesuffix("\n}")
+        self._file.write(f'{opening},\n "images": [')
+        self._between = ""
+
+    def add(self, children: list[Child]) -> None:
+        """Write the next children."""
+        for child in children:
+            self._file.write(self._between + _lines_of(child))
+            self._between = ","
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        with self._file:
+            if error is None:
+                self._file.write("\n ]\n}\n")
+
+
+def _lines_of(child: Child) -> str:
+    """A child as an element of a list in an object, after the comma of the one before it."""
+    text = json.dumps([[child._asdict()]], indent=1)
+    return text.removeprefix("[\n [").removesuffix("\n ]\n]")
+
+
+def write_generated(
+    evaluator: Evaluator,
+    loader: BaseDataLoader,
+    children: Children,
+    scale: torch.Tensor | None,
+    facts: dict[str, Any],
+    folder: Path,
+) -> None:
+    """Make the planned children and write them into `folder`, each batch as it comes.
+
+    Args:
+        scale: the unit of noise for each number of a code, [*code_shape]; None is 1.
+        facts: what the record says of all of them.
+    """
+    with ExitStack() as files:
+        data, labels = (
+            files.enter_context(RowFile(folder / f"gen_{name}.npy", children.count))
+            for name in ("data", "label")
+        )
+        record = files.enter_context(Record(folder / "generated.json", facts))
+        for made in generate(evaluator, loader, children, scale):
+            data.add(made.data)
+            labels.add(made.labels)
+            record.add(made.children)
+
+
+def check_room(loader: BaseDataLoader, config: Config, folder: Path) -> None:
+    """Check that the generated images will fit on the disk of `folder`, which need not exist.
+
+    Args:
+        loader: of the training images.
+
+    Raises:
+        ConfigError: they will not; it says how many bytes they need and how many are free.
+    """
+    dataset, settings = loader.dataset, config.generation
+    sources = originals(loader, settings.split)
+    children = plan_children(sources, dataset.labels.indices, settings, config.seed)
+    image = dataset.to_file(torch.zeros(1, *dataset.shape)).nbytes
+    label = dataset.labels.to_file(torch.zeros(1, dtype=torch.int64)).nbytes
+    needed = children.count * (image + label + len(_lines_of(next(iter(children)))))
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        key = "samples" if settings.per_class is None else "per_class"
+        rule = (
+            f"would make {children.count:,} images, about {needed:,} bytes with their record, but "
+            f"{free:,} are free at {folder}; lower it, or write to another disk with -o"
+        )
+        refuse("config", [Problem(f"generation.{key}", getattr(settings, key), rule)])
