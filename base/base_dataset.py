@@ -91,9 +91,12 @@ class BaseDataset:
         legend: the meaning of each colour in a picture, if colours have one.
         extra_metrics: the names of metrics that make sense here besides the usual ones.
         note: what a run should warn of at its start, if anything.
+        movable: the arguments that say where the images are, which may change when a run goes on
+            or is tested: what the images are, `fingerprint` tells.
     """
 
     runtime: tuple[str, ...] = ()
+    movable: tuple[str, ...] = ()
     legend: tuple[LegendEntry, ...] = ()
     extra_metrics: tuple[str, ...] = ()
     note = ""

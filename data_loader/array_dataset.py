@@ -49,6 +49,8 @@ class Arrays(BaseImages):
         DataError: a file that does not hold what is said here; the message names it.
     """
 
+    movable = ("data", "label")
+
     def __init__(
         self,
         data: DataPath,

@@ -36,6 +36,8 @@ class ImageFolder(BaseImages):
             than 8 bits a number; the message names it.
     """
 
+    movable = ("root",)
+
     def __init__(
         self,
         root: DataPath,

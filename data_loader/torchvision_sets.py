@@ -24,6 +24,8 @@ class BaseTorchvision(BaseImages):
         DataError: it is not there, is damaged or cannot be downloaded.
     """
 
+    movable = ("root", "download")
+
     file_layout: Layout = "HW"
 
     def __init__(

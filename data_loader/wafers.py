@@ -91,6 +91,8 @@ class WaferMaps(BaseWafers):
         DataError: a file that does not hold what is said here; the message names it.
     """
 
+    movable = ("data", "label")
+
     def __init__(
         self,
         data: DataPath,

@@ -1,98 +1,170 @@
-"""Opening a run that was interrupted or is finished: which checkpoint, and does it belong here."""
+"""How a command begins: a new run, one that goes on, or a trained model to test."""
 
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
-from base.base_trainer import BaseTrainer
-from trainer.belonging import CHANGEABLE, LEARNING_RATE, MOVABLE, check_own, run_config
-from utils.checkpoint import find_run, load_checkpoint, newest_checkpoint
+from trainer.catalogue import catalogue
+from trainer.own_folder import check_own, run_config
+from utils.checkpoint import Checkpoint, find_run, newest_checkpoint
+from utils.config.changes import Key, changes_of, keys_of
 from utils.config.check import Catalogue, check_config
 from utils.config.messages import shown
-from utils.config.overrides import apply_overrides, key_of
 from utils.config.sections import Config
+from utils.config.source import apply_overrides, key_of, value_at
 from utils.errors import CheckpointError, ConfigError
 from utils.lock import hold, last_held_by_sibling, refuse_held
-from utils.output import check_writable
+from utils.output import check_writable, say
 from utils.ranks import restarts
 
-# Why all else may not, by how the key begins.
-REASONS = {
-    "name": "the run keeps its folder",
-    "seed": "the order of the images and all noise would be others",
-    "dataset": "it would be a run on other images",
-    "data_loader": "other images would be held out, or other batches made",
-    "arch": "the weights of the checkpoint fit this network only",
-    "loss": "the numbers before and after could not be compared",
-    "metrics": "the numbers before and after could not be compared",
-    "optimizer": "the state of the checkpoint belongs to this optimizer",
-    "lr_scheduler": "the state of the checkpoint belongs to this scheduler",
-    "trainer.save_dir": "the run keeps its folder",
-    "trainer.monitor": "the best value so far is one of the value watched so far",
-    "trainer.precision": "the epochs before were trained in this one",
-    "generation": "it is for test.py, which takes it with -s",
-}
+LEARNING_RATE = "optimizer.args.lr"
 # These set the rate of every epoch themselves, whatever the optimizer was told.
 RATE_SETTERS = ("OneCycleLR", "CyclicLR")
-# What does not touch the model: where the data lie, how they are read, what the model is shown
-# to clean, what to generate.
-TESTABLE = (
-    *MOVABLE,
-    "data_loader.args.batch_size",
-    "data_loader.args.num_workers",
-    "data_loader.args.memory",
-    "corruption",
-    "generation.",
-)
 
 
-def reopen(
-    path: Path, overrides: list[str], catalogue: Catalogue
-) -> tuple[Config, dict[str, Any] | None, Path]:
-    """The config and the checkpoint of a run, and its folder, which is then held.
+class Change(NamedTuple):
+    """What the rest of a run does otherwise than the epochs before."""
 
-    Args:
-        path: a run folder, for its newest checkpoint that verifies; or one checkpoint.
-        overrides: KEY=VALUE of the command line; only `CHANGEABLE` keys may change.
-
-    Returns:
-        No checkpoint where the run was stopped before its first: it begins again.
-
-    Raises:
-        CheckpointError, ConfigError: nothing to go on from, an override that cannot be,
-            another process that trains in the folder, or what is not of this run in it. It is
-            as it was then.
-    """
-    folder = path.parent if path.is_file() else _run_folder(path)
-    check_writable(folder)
-    refuse_held(folder)
-    checkpoint = _pick_checkpoint(path, folder)
-    content = apply_overrides(run_config(folder, checkpoint, catalogue), overrides)
-    config = check_config(content, catalogue, path, overrides)
-    for override in overrides:
-        _check_changeable(override, config, checkpoint["epoch"] if checkpoint else 0)
-    check_own(folder, checkpoint, config.trainer.monitor, catalogue)
-    if not checkpoint:
-        print(f"{folder}: no checkpoint yet, so it begins again")
-    hold(folder)  # last, for it writes into the folder
-    return config, checkpoint, folder
+    key: str
+    before: Any
+    now: Any
 
 
-def begun_before_restart(parent: Path) -> Path | None:
-    """The run in `parent` that this job had begun before torchrun restarted it, if any."""
-    return last_held_by_sibling(parent) if restarts() else None
+@dataclass(frozen=True)
+class Start:
+    """A checked config, and what it goes on from."""
+
+    config: Config
+    checkpoint: Checkpoint | None = None
+    """None where training begins with its first step."""
+    folder: Path | None = None
+    """Of the run to go on with."""
+    path: Path | None = None
+    """The checkpoint's file, where its model is tested."""
+    overrides: tuple[str, ...] = ()
+    """KEY=VALUE of the command line."""
+
+    @property
+    def is_test(self) -> bool:
+        """Whether a trained model is tested rather than trained."""
+        return self.path is not None
+
+    @classmethod
+    def new(cls, content: dict[str, Any], source: Path, overrides: list[str]) -> Self:
+        """A run from the content of a config file, the overrides already in it.
+
+        Where torchrun has restarted a job, the run that it had begun.
+
+        Raises:
+            ConfigError: the config is wrong, or its runs cannot be written.
+        """
+        config = check_config(content, catalogue(), source, overrides)
+        runs = Path(config.trainer.save_dir)
+        if restarts() and (begun := last_held_by_sibling(runs / config.name)):
+            return cls.resumed(begun, [])
+        check_writable(runs)
+        return cls(config, overrides=tuple(overrides))
+
+    @classmethod
+    def resumed(cls, path: Path, overrides: list[str]) -> Self:
+        """A run that goes on; its folder is then held by this process.
+
+        Args:
+            path: a run folder, for its newest checkpoint that verifies; or one checkpoint.
+
+        Raises:
+            CheckpointError, ConfigError: nothing to go on from, an override that cannot be,
+                another process that trains in the folder, or what is not of this run in it. It
+                is as it was then.
+        """
+        classes = catalogue()
+        folder = path.parent if path.is_file() else _run_folder(path)
+        check_writable(folder)
+        refuse_held(folder)
+        checkpoint = _pick_checkpoint(path, folder)
+        content = apply_overrides(run_config(folder, checkpoint, classes), overrides)
+        config = check_config(content, classes, path, overrides)
+        for override in overrides:
+            _check_resumed(override, config, checkpoint, classes)
+        check_own(folder, checkpoint, config.trainer.monitor, classes)
+        if not checkpoint:
+            say(f"{folder}: no checkpoint yet, so it begins again")
+        hold(folder)  # last, for it writes into the folder
+        return cls(config, checkpoint, folder, overrides=tuple(overrides))
+
+    @classmethod
+    def trained(cls, path: Path, overrides: list[str]) -> Self:
+        """A trained model.
+
+        Args:
+            path: a checkpoint; a run folder, for its best model or else its newest checkpoint;
+                or a folder of runs, for the newest run.
+
+        Raises:
+            CheckpointError, ConfigError: nothing to test, or an override that cannot be.
+        """
+        if path.is_dir():
+            run = find_run(path)
+            _say_passed_over(path, run)
+            best = run / "model_best.pth"
+            path = best if best.exists() else newest_checkpoint(run)[0]
+        checkpoint = Checkpoint.read(path)
+        # Nothing is trained, so that optimizer and scheduler need not be tried, which takes a
+        # second.
+        classes = catalogue()._replace(checks=[])
+        content = apply_overrides(checkpoint.config, overrides)
+        config = check_config(content, classes, path, overrides)
+        for override in overrides:
+            _check_tested(override, config, classes)
+        return cls(config, checkpoint, path=path, overrides=tuple(overrides))
+
+    def check_data(self, data: dict[str, Any]) -> None:
+        """Raise a CheckpointError where the data are not those the checkpoint was trained on."""
+        if self.checkpoint and self.checkpoint.data != data:
+            raise CheckpointError(
+                f"the data set has changed: {data} now, {self.checkpoint.data} when the run "
+                "began; restore the files or begin a new run with -c"
+            )
+
+    def changed(self, config: Config) -> Iterator[Change]:
+        """What `config` says otherwise than the checkpoint of what may change."""
+        if not self.checkpoint:
+            return
+        before, now = self.checkpoint.config, config.as_json()
+        for key in _changeable(config, catalogue()):
+            old, new = value_at(before, key), value_at(now, key)
+            if old != new:
+                yield Change(key, old, new)
+
+    def new_rate(self) -> float | None:
+        """The learning rate to go on with, where it is not the scheduler's own."""
+        if not self.checkpoint:
+            return None
+        rate = self.config.optimizer.args.get("lr")
+        is_new = rate != value_at(self.checkpoint.config, LEARNING_RATE)
+        return rate if is_new or LEARNING_RATE in map(key_of, self.overrides) else None
 
 
-def _check_changeable(override: str, config: Config, trained: int) -> None:
+def _changeable(config: Config, classes: Catalogue) -> list[str]:
+    """The keys that may change in a resumed run."""
+    return [key.path for key in keys_of(config, classes.parts) if key.changes.resumed]
+
+
+def _check_resumed(
+    override: str, config: Config, checkpoint: Checkpoint | None, classes: Catalogue
+) -> None:
     """Raise a ConfigError where a resumed run cannot take an override, saying why."""
     key = key_of(override)
-    if key not in CHANGEABLE:
-        reason = next((why for begins, why in REASONS.items() if key.startswith(begins)), None)
+    changes, value = changes_of(key, config, classes.parts), value_at(config.as_json(), key)
+    if not changes.resumed or (changes.only_to and value not in changes.only_to):
         raise ConfigError(
             f"-s {override}: cannot change in a resumed run"
-            + (f": {reason}" if reason else "")
-            + f"; only {', '.join(CHANGEABLE)} can. Begin a new run with -c"
+            + (f": {changes.because}" if changes.because else "")
+            + f"; only {', '.join(_changeable(config, classes))} can. Begin a new run with -c"
         )
+    trained = checkpoint.epoch if checkpoint else 0
     if key == "trainer.epochs" and config.trainer.epochs < trained:
         raise ConfigError(
             f"-s {override}: {trained} epochs are trained already; go on from an earlier "
@@ -105,19 +177,20 @@ def _check_changeable(override: str, config: Config, trained: int) -> None:
         )
 
 
-def log_changes(trainer: BaseTrainer, checkpoint: dict[str, Any]) -> None:
-    """Write down what the rest of the run does otherwise than the epochs before."""
-    before = checkpoint["config"]
-    for key in CHANGEABLE:
-        old, new = _value_of(before, key), _value_of(trainer.config.as_json(), key)
-        if old != new:
-            trainer.run.log(f"changed: {key} from {shown(old)} to {shown(new)}")
+def _check_tested(override: str, config: Config, classes: Catalogue) -> None:
+    """Raise a ConfigError where a test cannot take an override."""
+    if not changes_of(key_of(override), config, classes.parts).tested:
+        keys = [key for key in keys_of(config, classes.parts) if key.changes.tested]
+        raise ConfigError(
+            f"-s {override}: the model is trained; only {', '.join(_outermost(keys))} can change "
+            "here"
+        )
 
 
-def _value_of(content: dict[str, Any], key: str) -> Any:
-    for step in key.split("."):
-        content = content.get(step, {})
-    return content
+def _outermost(keys: list[Key]) -> list[str]:
+    """The paths of keys, without those inside of another one."""
+    paths = [key.path for key in keys]
+    return [path for path in paths if not any(path.startswith(f"{other}.") for other in paths)]
 
 
 def _run_folder(path: Path) -> Path:
@@ -127,46 +200,15 @@ def _run_folder(path: Path) -> Path:
     return find_run(path, "config.json")
 
 
-def _pick_checkpoint(path: Path, folder: Path) -> dict[str, Any] | None:
+def _pick_checkpoint(path: Path, folder: Path) -> Checkpoint | None:
     if path.is_file():
-        return load_checkpoint(path)
+        return Checkpoint.read(path)
     if not any(folder.glob("*.pth")):
         return None
     _, checkpoint, skipped = newest_checkpoint(folder)
     for reason in skipped:
-        print(f"skipped: {reason}")
+        say(f"skipped: {reason}")
     return checkpoint
-
-
-def open_trained(
-    path: Path, overrides: list[str], catalogue: Catalogue
-) -> tuple[Config, dict[str, Any], Path]:
-    """The config, the checkpoint and its path for testing.
-
-    Args:
-        path: a checkpoint; a run folder, for its best model or else its newest checkpoint; or a
-            folder of runs, for the newest run.
-        overrides: KEY=VALUE of the command line; only `TESTABLE` keys may change.
-
-    Raises:
-        CheckpointError, ConfigError: nothing to test, or an override that cannot be.
-    """
-    for override in overrides:
-        if not override.startswith(TESTABLE):
-            raise ConfigError(
-                f"-s {override}: the model is trained; only keys that begin with "
-                f"{', '.join(TESTABLE)} can change here"
-            )
-    if path.is_dir():
-        run = find_run(path)
-        _say_passed_over(path, run)
-        best = run / "model_best.pth"
-        path = best if best.exists() else newest_checkpoint(run)[0]
-    checkpoint = load_checkpoint(path)
-    content = apply_overrides(checkpoint["config"], overrides)
-    # Nothing is trained, so that optimizer and scheduler need not be tried, which takes a second.
-    unchecked = catalogue._replace(checks=[])
-    return check_config(content, unchecked, path, overrides), checkpoint, path
 
 
 def _say_passed_over(path: Path, run: Path) -> None:
@@ -186,13 +228,4 @@ def _say_passed_over(path: Path, run: Path) -> None:
         print(
             f"note: {names}: newer, but without a checkpoint yet, so {run} is tested",
             file=sys.stderr,
-        )
-
-
-def check_data(checkpoint: dict[str, Any], data: dict[str, Any]) -> None:
-    """Raise a CheckpointError where the data are not those the checkpoint was trained on."""
-    if checkpoint["data"] != data:
-        raise CheckpointError(
-            f"the data set has changed: {data} now, {checkpoint['data']} when the run began; "
-            "restore the files or begin a new run with -c"
         )

@@ -52,7 +52,7 @@ def changes_of(path: str, config: BaseModel, classes: dict[str, dict[str, type]]
         inner = type(section).model_fields.get(rest[0])
         return (inner and _noted(inner.metadata)) or own or Changes()
     own = own or Changes()
-    if rest[:1] == ["args"] and len(rest) == 2:
+    if rest[:1] == ["args"] and len(rest) > 1:
         cls = classes.get(first, {}).get(getattr(section, "type", ""))
         if rest[1] in getattr(cls, "movable", ()):
             return own._replace(resumed=True, tested=True)

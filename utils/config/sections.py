@@ -14,9 +14,13 @@ from pydantic import (
     field_validator,
 )
 
+from utils.config.changes import Changes
 from utils.config.classes import STRICT
 from utils.home import at_home
 
+_FOLDER = "the run keeps its folder"
+_OTHER_NUMBERS = "the numbers before and after could not be compared"
+_OTHER_TRAINER = "the state of the checkpoint belongs to this trainer"
 Level = Annotated[float, Field(ge=0)]
 MONITOR = r"^(off|(min|max) \w+)$"
 # A word, so that no name is a path or an option; Windows cuts a dot or a blank off the end.
@@ -56,22 +60,40 @@ Parts = Annotated[
 class TrainerSection(Section):
     """How long to train, what to watch and what to write."""
 
-    epochs: PositiveInt
-    """How often every training image is seen."""
-    save_dir: Annotated[str, Field(min_length=1)] = "saved/"
+    type: Annotated[str, Changes(because=_OTHER_TRAINER)] = "Trainer"
+    """The class that trains: "Trainer", or one of your own that extends it."""
+    args: Annotated[dict[str, Any], Changes(because=_OTHER_TRAINER)] = {}
+    """The arguments of its constructor; what is left out takes its default."""
+    epochs: Annotated[PositiveInt, Changes(resumed=True)]
+    """How often the model is trained on every training image."""
+    save_dir: Annotated[
+        str, Field(min_length=1), Changes(members=False, trains=False, because=_FOLDER)
+    ] = "saved/"
     """The folder of all runs; a run lies in <save_dir>/<name>/<time>."""
-    save_period: PositiveInt = 10
+    save_period: Annotated[PositiveInt, Changes(resumed=True, trains=False)] = 10
     """A checkpoint every so many epochs, and one at the end."""
-    save_steps: NonNegativeInt = 0
+    save_steps: Annotated[NonNegativeInt, Changes(resumed=True, trains=False)] = 0
     """A checkpoint also every so many steps, within epochs; 0 for none."""
-    monitor: Annotated[str, Field(json_schema_extra={"pattern": MONITOR})] = "min val_loss"
+    monitor: Annotated[
+        str,
+        Field(json_schema_extra={"pattern": MONITOR}),
+        Changes(because="the best value so far is one of the value watched so far"),
+    ] = "min val_loss"
     """What the best model is best at: 'min NAME', 'max NAME' or 'off'. NAME is 'loss' or a metric,
     with 'val_' in front for that of the images held out."""
-    early_stop: NonNegativeInt = 0
+    early_stop: Annotated[NonNegativeInt, Changes(resumed=True)] = 0
     """Stop after so many epochs without a better monitored value; 0 never does."""
-    tensorboard: bool = True
+    tensorboard: Annotated[bool, Changes(resumed=True, trains=False)] = True
     """Whether to write events for TensorBoard."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"],
+        Changes(
+            resumed=True,
+            only_to=("fp32",),
+            because="the epochs before were trained in this one; where a device has no bf16, "
+            "fp32 can take its place",
+        ),
+    ] = "auto"
     """What layers compute in; 'auto' is bf16 where the device has units for it. In 'fp32' a GPU
     multiplies in TF32."""
     compile: bool = False
@@ -125,37 +147,55 @@ class SweepSection(Section):
 class Config(Section):
     """A whole config."""
 
-    schema_file: str | None = Field(None, alias="$schema")
+    schema_file: Annotated[str | None, Changes(trains=False)] = Field(None, alias="$schema")
     """The JSON Schema by which an editor completes and checks this file."""
-    description: str = ""
+    description: Annotated[str, Changes(trains=False)] = ""
     """For people."""
     name: Annotated[
-        str, Field(min_length=1, max_length=100, json_schema_extra={"pattern": NAME_IN_EDITORS})
+        str,
+        Field(min_length=1, max_length=100, json_schema_extra={"pattern": NAME_IN_EDITORS}),
+        Changes(members=False, because=_FOLDER),
     ]
     """What the runs are called: their folder in trainer.save_dir."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Annotated[
+        int,
+        Field(ge=0, lt=2**63),
+        Changes(because="the order of the images and all noise would be others"),
+    ] = 0
     """All that is random follows from this number."""
-    dataset: Part
+    dataset: Annotated[Part, Changes(because="it would be a run on other images")]
     """The images."""
-    data_loader: Part
+    data_loader: Annotated[
+        Part, Changes(because="other images would be held out, or other batches made")
+    ]
     """How the images are split and batched."""
-    corruption: Parts | None = None
+    corruption: Annotated[Parts | None, Changes(tested=True)] = None
     """What the model is shown instead of an image, to learn to clean it; one or a list."""
-    arch: Part
+    arch: Annotated[Part, Changes(because="the weights of the checkpoint fit this network only")]
     """The model."""
-    loss: Part
+    loss: Annotated[Part, Changes(because=_OTHER_NUMBERS)]
     """What training minimises."""
-    metrics: list[str] = []
+    metrics: Annotated[list[str], Changes(because=_OTHER_NUMBERS)] = []
     """What is measured every epoch besides the loss."""
-    optimizer: Part
+    optimizer: Annotated[
+        Part,
+        Changes(
+            arguments=("lr",), because="the state of the checkpoint belongs to this optimizer"
+        ),
+    ]
     """What changes the weights: an optimizer of torch.optim."""
-    lr_scheduler: Part | None = None
+    lr_scheduler: Annotated[
+        Part | None, Changes(because="the state of the checkpoint belongs to this scheduler")
+    ] = None
     """How the learning rate changes, epoch by epoch: a scheduler of torch.optim, or null."""
     trainer: TrainerSection
     """How long to train, what to watch and what to write."""
-    generation: GenerationSection = GenerationSection()
+    generation: Annotated[
+        GenerationSection,
+        Changes(tested=True, trains=False, because="it is for test.py, which takes it with -s"),
+    ] = GenerationSection()
     """What test.py makes from the codes of existing images."""
-    sweep: SweepSection | None = None
+    sweep: Annotated[SweepSection | None, Changes(members=False)] = None
     """Several runs of this config and a table of their scores."""
 
     @field_validator("name")

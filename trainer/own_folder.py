@@ -5,37 +5,14 @@ import math
 from pathlib import Path
 from typing import Any
 
-from utils.checkpoint import checkpoints_in, load_checkpoint, place_of
+from utils.checkpoint import Checkpoint, checkpoints_in, place_of
+from utils.config.changes import changes_of
 from utils.config.check import Catalogue, check_config
 from utils.config.messages import shown
-from utils.config.source import read_json
+from utils.config.sections import Config
+from utils.config.source import flat, read_json
 from utils.errors import CheckpointError, ConfigError, OtherProgramError
 
-LEARNING_RATE = "optimizer.args.lr"
-# Where the images are; what they are, their fingerprint tells.
-MOVABLE = ("dataset.args.data", "dataset.args.label", "dataset.args.root", "dataset.args.download")
-# What may change between a run's beginning and its end. The files of the data may move: their
-# fingerprint is compared.
-CHANGEABLE = (
-    "trainer.epochs",
-    "trainer.save_period",
-    "trainer.save_steps",
-    "trainer.early_stop",
-    "trainer.tensorboard",
-    "data_loader.args.memory",
-    "data_loader.args.num_workers",
-    *MOVABLE,
-    LEARNING_RATE,
-)
-# What config.json may say otherwise than a checkpoint: what an earlier resumption changed, and
-# what does not touch the training.
-TOLERATED = (
-    *CHANGEABLE,
-    "generation.",
-    "trainer.save_dir",
-    "description",
-    "$schema",
-)
 ON_PURPOSE = (
     "to go on here on purpose, move it away; or go on in a folder that holds nothing but the "
     "checkpoint and its run's config.json"
@@ -43,7 +20,7 @@ ON_PURPOSE = (
 
 
 def run_config(
-    folder: Path, checkpoint: dict[str, Any] | None, catalogue: Catalogue
+    folder: Path, checkpoint: Checkpoint | None, catalogue: Catalogue
 ) -> dict[str, Any]:
     """The config of a run folder, compared key by key with the checkpoint's.
 
@@ -62,8 +39,8 @@ def run_config(
     if not checkpoint:
         _check_complete(path, content, ours)
         return ours
-    theirs = check_config(checkpoint["config"], catalogue, "the checkpoint's config").as_json()
-    if differing := _differences(ours, theirs):
+    theirs = check_config(checkpoint.config, catalogue, "the checkpoint's config").as_json()
+    if differing := _differences(ours, theirs, catalogue):
         raise CheckpointError(
             f"{path} and the checkpoint differ: {'; '.join(differing)}; put the first back to "
             "the second, give the checkpoint in its own run's folder, or begin a new run with -c"
@@ -72,7 +49,7 @@ def run_config(
 
 
 def check_own(
-    folder: Path, checkpoint: dict[str, Any] | None, monitor: str, catalogue: Catalogue
+    folder: Path, checkpoint: Checkpoint | None, monitor: str, catalogue: Catalogue
 ) -> None:
     """Check that all that going on from the checkpoint would touch is of its run.
 
@@ -91,8 +68,13 @@ def check_own(
 
 
 def _check_complete(path: Path, content: dict[str, Any], complete: dict[str, Any]) -> None:
-    """Tell the config that a run wrote, which has every key, from one that begins runs."""
-    missing = sorted(_flat(complete).keys() - _flat(content).keys(), key=len)
+    """Tell the config that a run wrote, which has every key, from one that begins runs.
+
+    Where a run's lock lies beside it, it may be of an earlier version, which had fewer keys.
+    """
+    if (path.parent / ".lock").exists():
+        return
+    missing = sorted(flat(complete).keys() - flat(content).keys(), key=len)
     if missing:
         raise CheckpointError(
             f"{path}: not written by a run, for it leaves out '{missing[0]}'; -r takes the folder "
@@ -100,21 +82,19 @@ def _check_complete(path: Path, content: dict[str, Any], complete: dict[str, Any
         )
 
 
-def _touched(folder: Path, checkpoint: dict[str, Any]) -> list[Path]:
+def _touched(folder: Path, checkpoint: Checkpoint) -> list[Path]:
     """The checkpoints that make way: the later ones, those within epochs, the best model."""
-    epoch = checkpoint["epoch"]
-    is_within = checkpoint["within_epoch"]["count"] > 0
-    here = (epoch + 1, checkpoint["step"]) if is_within else (epoch, math.inf)
+    here = checkpoint.place
     places = [(place_of(path), path) for path in checkpoints_in(folder)]
     touched = [path for place, path in places if place > here or place[1] != math.inf]
     best = folder / "model_best.pth"
     return [*touched, best] if best.exists() else touched
 
 
-def _check_checkpoint(path: Path, checkpoint: dict[str, Any], catalogue: Catalogue) -> None:
+def _check_checkpoint(path: Path, checkpoint: Checkpoint, catalogue: Catalogue) -> None:
     """Raise a CheckpointError where `path` holds another run's. What is damaged tells nothing."""
     try:
-        other = load_checkpoint(path)
+        other = Checkpoint.read(path)
     except OtherProgramError as error:
         raise CheckpointError(f"{error}; {ON_PURPOSE}") from None
     except CheckpointError:
@@ -122,22 +102,22 @@ def _check_checkpoint(path: Path, checkpoint: dict[str, Any], catalogue: Catalog
     filled = catalogue._replace(checks=[])
     try:
         ours, theirs = (
-            check_config(content["config"], filled, path).as_json()
+            check_config(content.config, filled, path).as_json()
             for content in (checkpoint, other)
         )
     except ConfigError:
         differing = ["its config cannot be run"]
     else:
-        differing = _differences(ours, theirs)
-    if other["data"] != checkpoint["data"]:
-        differing.append(f"the data are {shown(checkpoint['data'])} and {shown(other['data'])}")
+        differing = _differences(ours, theirs, catalogue)
+    if other.data != checkpoint.data:
+        differing.append(f"the data are {shown(checkpoint.data)} and {shown(other.data)}")
     if differing:
         raise CheckpointError(
             f"{path}: of another run than the checkpoint: {'; '.join(differing)}; {ON_PURPOSE}"
         )
 
 
-def _check_numbers(path: Path, checkpoint: dict[str, Any] | None, monitor: str) -> None:
+def _check_numbers(path: Path, checkpoint: Checkpoint | None, monitor: str) -> None:
     """Raise a CheckpointError where metrics.jsonl is another run's or another program's."""
     if not path.exists():
         return
@@ -153,8 +133,8 @@ def _check_numbers(path: Path, checkpoint: dict[str, Any] | None, monitor: str) 
             )
     if checkpoint and not _lead_to(checkpoint, numbers, monitor):
         raise CheckpointError(
-            f"{path}: its numbers do not lead to the checkpoint of epoch {checkpoint['epoch']}, "
-            f"step {checkpoint['step']}, so they are another run's; {ON_PURPOSE}"
+            f"{path}: its numbers do not lead to the checkpoint of epoch {checkpoint.epoch}, "
+            f"step {checkpoint.step}, so they are another run's; {ON_PURPOSE}"
         )
 
 
@@ -168,12 +148,12 @@ def _numbers_of(line: bytes) -> dict[str, Any] | None:
         return None
 
 
-def _lead_to(checkpoint: dict[str, Any], lines: list[dict[str, Any]], monitor: str) -> bool:
+def _lead_to(checkpoint: Checkpoint, lines: list[dict[str, Any]], monitor: str) -> bool:
     """Whether steps, and the best value so far, are those that the checkpoint holds.
 
     The best value is known only where no line is missing: somebody may have begun a new file.
     """
-    epoch, step = checkpoint["epoch"], checkpoint["step"]
+    epoch, step = checkpoint.epoch, checkpoint.step
     before = [line for line in lines if line["epoch"] <= epoch]
     after = lines[len(before) :]
     if any(line["step"] > step for line in before) or any(line["step"] < step for line in after):
@@ -183,25 +163,20 @@ def _lead_to(checkpoint: dict[str, Any], lines: list[dict[str, Any]], monitor: s
         return True
     values = [line[name] for line in before if isinstance(line.get(name), float)]
     best = (min if mode == "min" else max)(values, default=None)
-    return best == checkpoint["monitor_best"]
+    return best == checkpoint.monitor_best
 
 
-def _differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    """What two configs say differently of what cannot change in a run."""
-    first, second = _flat(ours), _flat(theirs)
+def _differences(ours: dict[str, Any], theirs: dict[str, Any], catalogue: Catalogue) -> list[str]:
+    """What two configs say differently of what makes the run what it is."""
+    config = Config.model_validate(ours)
+    first, second = flat(ours), flat(theirs)
     return [
         f"{key} is {shown(first.get(key))} and {shown(second.get(key))}"
         for key in sorted(first.keys() | second.keys())
-        if first.get(key) != second.get(key) and not key.startswith(TOLERATED)
+        if first.get(key) != second.get(key) and _matters(key, config, catalogue)
     ]
 
 
-def _flat(content: Any, at: str = "") -> dict[str, Any]:
-    """Nested JSON as dotted path -> value."""
-    if not isinstance(content, dict | list) or not content:
-        return {at: content}
-    pairs = content.items() if isinstance(content, dict) else enumerate(content)
-    flat: dict[str, Any] = {}
-    for key, value in pairs:
-        flat |= _flat(value, f"{at}.{key}" if at else str(key))
-    return flat
+def _matters(key: str, config: Config, catalogue: Catalogue) -> bool:
+    changes = changes_of(key, config, catalogue.parts)
+    return changes.trains and not changes.resumed
