@@ -71,6 +71,7 @@ def make_parts(config, device_name, ranks, checkpoint):
     from model.metric import metrics_for
     from trainer.checks import check_fit
     from trainer.evaluate import Evaluator
+    from trainer.fit import check_network
     from trainer.parts import catalogue, fuse
     from trainer.resume import check_data
     from utils.build import build
@@ -81,11 +82,13 @@ def make_parts(config, device_name, ranks, checkpoint):
     make_ready(device)
     config.trainer.precision = pick_precision(config.trainer.precision, device)
 
-    make = partial(build, config, catalogue())
+    classes = catalogue()
+    make = partial(build, config, classes)
     dataset = make("dataset")
     loader = make("data_loader", dataset, device, config.seed).shared_by(ranks)
     validation = loader.split_validation()
     validation = validation and validation.shared_by(ranks)
+    check_network(config, classes, dataset, loader, device)
     seed_init(config.seed)
     model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
     loss = make("loss")
