@@ -73,6 +73,7 @@ def make_parts(config, device_name, ranks, checkpoint):
     from model.metric import metrics_for
     from trainer.catalogue import catalogue, fuse
     from trainer.evaluator import Evaluator
+    from trainer.fit import check_network
     from trainer.rules import check_fit
     from trainer.start import check_data
     from utils.config.build import build
@@ -83,11 +84,13 @@ def make_parts(config, device_name, ranks, checkpoint):
     make_ready(device)
     config.trainer.precision = pick_precision(config.trainer.precision, device)
 
-    make = partial(build, config, catalogue())
+    classes = catalogue()
+    make = partial(build, config, classes)
     dataset = make("dataset")
     loader = make("data_loader", dataset, device, config.seed).shared_by(ranks)
     validation = loader.split_validation()
     validation = validation and validation.shared_by(ranks)
+    check_network(config, classes, dataset, loader, device)
     seed_init(config.seed)
     model = make("arch", dataset.shape).to(device, memory_format=torch.channels_last)
     loss = make("loss")

@@ -16,12 +16,14 @@ class BaseLoss:
 
     Attributes:
         terms: the names of its terms.
+        rising: those of them of which more is better; of the others less is.
         needs: what a model's output must hold besides the reconstruction.
         needs_probabilities: whether images and reconstructions must lie in [0, 1].
     """
 
     runtime: tuple[str, ...] = ()
     terms: tuple[str, ...] = ("loss",)
+    rising: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     needs_probabilities = False
 
@@ -96,6 +98,9 @@ class ELBO(BaseLoss):
             halved), absolute or binary error over the numbers of an image, and the mean KL over
             the numbers of its code.
 
+    Raises:
+        ValueError: `cycles` without a `warm_up`.
+
     Source: Kingma and Welling 2014, appendix B (KL); Higgins et al. 2017 (beta); Fu et al. 2019
     (cycles); Kingma et al. 2016, appendix C.8 (free bits).
     """
@@ -113,6 +118,11 @@ class ELBO(BaseLoss):
         reduction: Literal["sum", "mean"] = "sum",
     ) -> None:
         super().__init__()
+        if cycles > 1 and not warm_up:
+            raise ValueError(
+                f"cycles: {cycles}: without a warm_up there is nothing to repeat; set warm_up, in "
+                "epochs, or leave cycles out"
+            )
         self.error, self.free_bits, self.reduction = reconstruction, free_bits, reduction
         self.beta, self.warm_up, self.cycles = beta, warm_up, cycles
         self.needs_probabilities = reconstruction == "bce"

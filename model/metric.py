@@ -2,10 +2,11 @@
 
 Metrics are independent of the loss and of batches: the score of a split is the mean of its
 images' numbers. `data_range` is the distance from the lowest to the highest value that an image
-of the data set may hold: 1 for [0, 1], 2 for [-1, 1].
+of the data set may hold: 1 for [0, 1], 2 for [-1, 1]. `best` says which way a metric is better.
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 
@@ -18,16 +19,29 @@ HIGHEST_PSNR = 100.0
 SMALLEST_SSIM_SIDE = 11
 
 
+def best(mode: Literal["min", "max"]) -> Callable[[Metric], Metric]:
+    """Mark a metric as one that is best at its lowest or at its highest value."""
+
+    def mark(metric: Metric) -> Metric:
+        metric.best = mode
+        return metric
+
+    return mark
+
+
+@best("min")
 def mse(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch.Tensor:
     """Mean squared error of each image; output and target [N, C, H, W] -> [N]."""
     return per_image((output - target).square())
 
 
+@best("min")
 def l1(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch.Tensor:
     """Mean absolute error of each image, [N]."""
     return per_image((output - target).abs())
 
 
+@best("max")
 def psnr(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch.Tensor:
     """Peak signal-to-noise ratio of each image in dB, at most 100, [N].
 
@@ -37,6 +51,7 @@ def psnr(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch
     return -10 * relative.clamp_min(10 ** (-HIGHEST_PSNR / 10)).log10()
 
 
+@best("max")
 def ssim(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch.Tensor:
     """Structural similarity of each image, Gaussian window of 11x11 pixels, [N].
 
@@ -55,11 +70,13 @@ def ssim(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch
     ).reshape(-1)
 
 
+@best("max")
 def pixel_accuracy(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch.Tensor:
     """The share of pixels whose likeliest channel is the right one, of one-hot images, [N]."""
     return per_image((output.argmax(1) == target.argmax(1)).float())
 
 
+@best("max")
 def defect_f1(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch.Tensor:
     """F1 of the defective dies of one-hot wafer maps, 1 where neither map has any, [N].
 

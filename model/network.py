@@ -29,6 +29,16 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
 }
+# The lowest and the highest value of those that do not reach every number.
+REACH: dict[str, tuple[float, float]] = {
+    "relu": (0.0, math.inf),
+    "elu": (-1.0, math.inf),
+    "selu": (-1.7581, math.inf),
+    "gelu": (-0.17, math.inf),
+    "silu": (-0.2785, math.inf),
+    "tanh": (-1.0, 1.0),
+    "sigmoid": (0.0, 1.0),
+}
 
 
 class BatchNorm(nn.BatchNorm2d):

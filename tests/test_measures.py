@@ -8,8 +8,11 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from base.base_trainer import Monitor
 from model.loss import BCE, L1, MSE
-from model.metric import MAP_METRICS, METRICS, psnr, ssim
+from model.metric import MAP_METRICS, METRICS, best, psnr, ssim
+from trainer.catalogue import catalogue
+from trainer.monitoring import check_monitor
 from trainer.sums import Sums
+from utils.config.check import check_config
 
 TARGET = torch.tensor([[[[0.0, 1.0]]], [[[1.0, 1.0]]]])
 MADE = torch.tensor([[[[0.5, 1.0]]], [[[0.5, 0.25]]]])
@@ -86,3 +89,47 @@ def test_the_epochs_without_improvement_are_counted():
     for value in (3.0, 2.0, 1.0):
         monitor.update({"psnr": value})
     assert monitor.epochs_without == 2
+
+
+@pytest.fixture
+def watching(small):
+    """A function: monitor and parts -> what is said against them."""
+    config = check_config(small | {"metrics": ["own"]}, catalogue()._replace(checks=[]), "c.json")
+
+    def watch(monitor, parts):
+        config.trainer.monitor = monitor
+        return [problem.rule for problem in check_monitor(config, parts)]
+
+    return watch
+
+
+def test_every_metric_says_which_way_it_is_better():
+    ways = {name: metric.best for name, metric in (METRICS | MAP_METRICS).items()}
+    assert ways == {
+        "mse": "min", "l1": "min", "psnr": "max", "ssim": "max",
+        "pixel_accuracy": "max", "defect_f1": "max",
+    }  # fmt: skip
+
+
+def test_a_metric_of_ones_own_is_watched_the_way_it_says(watching, monkeypatch):
+    def own(output, target, data_range):
+        return output.flatten(1).mean(1)
+
+    monkeypatch.setitem(METRICS, "own", own)
+    (rule,) = watching("max val_own", catalogue().parts)
+    assert rule.endswith('write @best("min") or @best("max") above own in model/metric.py')
+    best("max")(own)
+    assert watching("max val_own", catalogue().parts) == []
+    (rule,) = watching("min own", catalogue().parts)
+    assert rule.endswith("own is better the higher it is; write 'max own'")
+
+
+def test_a_term_of_ones_own_loss_may_rise(watching):
+    class Likelihood(MSE):
+        terms = ("loss", "likelihood")
+        rising = ("likelihood",)
+
+    parts = catalogue().parts | {"loss": {"MSE": Likelihood}}
+    assert watching("max val_likelihood", parts) == watching("min loss", parts) == []
+    (rule,) = watching("min val_likelihood", parts)
+    assert rule.endswith("write 'max val_likelihood'")

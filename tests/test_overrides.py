@@ -19,6 +19,10 @@ from utils.errors import ConfigError
         (["a.b=x=y"], {"a": {"b": "x=y", "list": [{"conv": 1}]}}),
         (["a=null"], {"a": None}),
         (["a=null", "a.b=2"], {"a": {"b": 2}}),
+        (["a.b=.01"], {"a": {"b": 0.01, "list": [{"conv": 1}]}}),
+        (["a.b=-.5e1"], {"a": {"b": -5.0, "list": [{"conv": 1}]}}),
+        (["a.b=2."], {"a": {"b": 2.0, "list": [{"conv": 1}]}}),
+        (["a.b=."], {"a": {"b": ".", "list": [{"conv": 1}]}}),
     ],
 )
 def test_an_override_sets_one_value(overrides, expected):
@@ -36,6 +40,29 @@ def test_another_type_drops_the_arguments_of_the_old_one_and_no_others(order):
     }
 
 
+def test_one_way_to_count_new_images_takes_the_place_of_the_other():
+    content = {"generation": {"samples": 5, "per_class": None, "noise": 0.1}}
+    by_class = apply_overrides(content, ["generation.per_class=40"])
+    assert by_class == {"generation": {"per_class": 40, "noise": 0.1}}
+    by_image = apply_overrides(by_class, ["generation.samples=3"])
+    assert by_image == {"generation": {"samples": 3, "noise": 0.1}}
+    assert apply_overrides(content, ["generation.per_class=null"]) == content
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["a=1", "b=2", "a=1"], '-s "a": is named twice'),
+        (["generation.samples=2", "generation.per_class=9"],
+         "-s generation.per_class: stands beside generation.samples; only one can hold"),
+    ],
+)  # fmt: skip
+def test_overrides_that_undo_each_other_are_refused(overrides, says):
+    with pytest.raises(ConfigError) as caught:
+        apply_overrides({}, overrides)
+    assert says in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("override", "says"),
     [
@@ -46,6 +73,8 @@ def test_another_type_drops_the_arguments_of_the_old_one_and_no_others(order):
         ("optimizer.args.lr=-1", "optimizer.args.lr: -1.0: Adam refuses it"),
         ("trainer.epochs=1e309", "must be a finite number"),
         ("trainer.epochs=NaN", "must be a finite number"),
+        ("trainer.epochs=08", "as a number it is written 8, as text it needs quotes: '\"08\"'"),
+        ("trainer.epochs=+1.5", "as a number it is written 1.5"),
         ("trainer.epochs=0x10", 'trainer.epochs: "0x10": must be a whole number'),
         ("trainer.epochs", "must be KEY=VALUE"),
         ("trainer.epochs=", "no value after '='"),

@@ -53,7 +53,8 @@ def test_the_schema_refuses_the_wrong_configs_that_it_can_express(validator, sma
         "the learning rate of epoch 3 would be -0.005",
     }
     print(f"{len(CASES) - len(passed)} of {len(CASES)}", [case[:2] for case in passed])
-    assert len(passed) <= 25
+    # Rules between sections are no schema's; of all the others few are beyond it.
+    assert len([case for case in passed if case not in TOGETHER]) <= 15
 
 
 def test_every_key_is_described(validator):

@@ -16,8 +16,30 @@ from trainer.rules import CHECKS
 from utils.config.check import Catalogue
 from utils.config.classes import discover, is_buildable
 
-# Needs a closure, needs sparse gradients, takes matrices only: none of them can train our models.
-_UNFIT = (torch.optim.LBFGS, torch.optim.SparseAdam, getattr(torch.optim, "Muon", None))
+_FUNCTION = (
+    "its lr_lambda is a function, which a config cannot hold; StepLR, MultiStepLR, ExponentialLR "
+    "and PolynomialLR are curves that it can"
+)
+_SEVERAL = (
+    "it is made of other schedulers, and a config names one; OneCycleLR warms up and decays, "
+    "CosineAnnealingWarmRestarts begins again"
+)
+# What torch.optim has and cannot be used here.
+UNFIT = {
+    "optimizer": {
+        "LBFGS": "computes the loss many times a step, and a step computes it once here; "
+        "use 'Adam'",
+        "SparseAdam": "takes sparse gradients only, which no layer here gives; use 'Adam'",
+        "Muon": "trains matrices only, not the kernels of convolutions, biases and norms; "
+        "use 'AdamW'",
+    },
+    "lr_scheduler": {
+        "LambdaLR": _FUNCTION,
+        "MultiplicativeLR": _FUNCTION,
+        "SequentialLR": _SEVERAL,
+        "ChainedScheduler": _SEVERAL,
+    },
+}
 
 
 def catalogue() -> Catalogue:
@@ -32,7 +54,7 @@ def catalogue() -> Catalogue:
         "optimizer": _torch_classes(optim, optim.Optimizer),
         "lr_scheduler": _torch_classes(optim.lr_scheduler, optim.lr_scheduler.LRScheduler),
     }
-    return Catalogue(parts, CHECKS)
+    return Catalogue(parts, CHECKS, UNFIT)
 
 
 def _torch_classes(module: ModuleType, base: type) -> dict[str, type]:
@@ -44,7 +66,7 @@ def _torch_classes(module: ModuleType, base: type) -> dict[str, type]:
         and issubclass(value, base)
         and value is not base
         and not name.startswith("_")
-        and value not in _UNFIT
+        and name not in UNFIT["optimizer"]
         and is_buildable(value)
     }
 

@@ -102,8 +102,7 @@ def _check_checkpoint(path: Path, checkpoint: Checkpoint, catalogue: Catalogue) 
     filled = catalogue._replace(checks=[])
     try:
         ours, theirs = (
-            check_config(content.config, filled, path).as_json()
-            for content in (checkpoint, other)
+            check_config(content.config, filled, path).as_json() for content in (checkpoint, other)
         )
     except ConfigError:
         differing = ["its config cannot be run"]

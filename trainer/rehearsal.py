@@ -18,7 +18,7 @@ from utils.config.sections import Config, Part
 from utils.errors import first_line
 
 Parts = dict[str, dict[str, type]]  # part -> type -> class
-LONGEST = 10_000  # epochs stepped through: a tenth of a second
+LONGEST = 100_000  # epochs stepped through: half a second
 
 
 def rehearse_optimizer(config: Config, parts: Parts) -> Iterator[Problem]:
@@ -29,8 +29,11 @@ def rehearse_optimizer(config: Config, parts: Parts) -> Iterator[Problem]:
 
 def rehearse_scheduler(config: Config, parts: Parts) -> Iterator[Problem]:
     """The scheduler takes its arguments and gives every epoch a learning rate."""
-    if not config.lr_scheduler or any(rehearse_optimizer(config, parts)):
+    if not config.lr_scheduler:
         return
+    is_cycle = config.lr_scheduler.type == "OneCycleLR"
+    if any(rehearse_optimizer(config, parts)) or (is_cycle and any(check_length(config, parts))):
+        return  # said already
     optimizers, cls = parts["optimizer"], parts["lr_scheduler"][config.lr_scheduler.type]
 
     def rehearse(part: Part) -> None:
@@ -38,6 +41,24 @@ def rehearse_scheduler(config: Config, parts: Parts) -> Iterator[Problem]:
         _step_through(optimizer, cls(optimizer, **part.args), config.trainer.epochs)
 
     yield from _refusal(config.lr_scheduler, cls, "lr_scheduler", rehearse)
+
+
+def check_length(config: Config, parts: Parts) -> Iterator[Problem]:
+    """A cycle that torch's users count in batches is counted in epochs here, and is reached."""
+    scheduler, epochs = config.lr_scheduler, config.trainer.epochs
+    args = scheduler.args if scheduler else {}
+    once = "the scheduler steps once an epoch"
+    if scheduler and scheduler.type == "OneCycleLR":
+        key = "total_steps" if args["total_steps"] else "steps_per_epoch"
+        steps = args["total_steps"] or (args["epochs"] or 0) * (args["steps_per_epoch"] or 0)
+        if steps and steps != epochs:  # without any torch says what is missing
+            rule = f"{once}, and {epochs} epochs are no cycle of {steps:,} steps"
+            fix = f'write "total_steps": {epochs}, the number of trainer.epochs'
+            instead = "" if args["total_steps"] else ", instead of epochs and steps_per_epoch"
+            yield Problem(f"lr_scheduler.args.{key}", args[key], f"{rule}; {fix}{instead}")
+    if scheduler and scheduler.type == "CyclicLR" and args["step_size_up"] > epochs:
+        rule = f"{once}, and max_lr would not be reached in {epochs} epochs; lower it"
+        yield Problem("lr_scheduler.args.step_size_up", args["step_size_up"], rule)
 
 
 def _optimizer(cls: type, part: Part) -> torch.optim.Optimizer:

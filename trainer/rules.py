@@ -12,10 +12,12 @@ from base.base_model import BaseModel
 from model.loss import BaseLoss
 from model.metric import MAP_METRICS, SMALLEST_SSIM_SIDE, metrics_for
 from model.sizes import shape_text
-from trainer.rehearsal import Parts, rehearse_optimizer, rehearse_scheduler
-from utils.config.messages import Problem, hint, refuse
+from trainer.monitoring import check_early_stop, check_monitor, check_plateau, watched
+from trainer.rehearsal import Parts, check_length, rehearse_optimizer, rehearse_scheduler
+from utils.config.build import build_part
+from utils.config.messages import MISSING, Problem, hint, refuse
 from utils.config.sections import Config
-from utils.errors import first_line
+from utils.errors import ConfigError, first_line
 
 
 def check_metrics(config: Config, parts: Parts) -> Iterator[Problem]:
@@ -30,16 +32,6 @@ def check_metrics(config: Config, parts: Parts) -> Iterator[Problem]:
             yield Problem(f"metrics.{place}", name, "is named twice; once is enough")
 
 
-def check_monitor(config: Config, parts: Parts) -> Iterator[Problem]:
-    """The monitored value is one that is measured."""
-    watched = _watched(config)
-    terms = parts["loss"][config.loss.type].terms
-    known = [prefix + name for prefix in ("val_", "") for name in (*terms, *config.metrics)]
-    if watched and watched not in known:
-        rule = f"nothing measures it{hint(watched, known)}"
-        yield Problem("trainer.monitor", config.trainer.monitor, rule)
-
-
 def check_needs(config: Config, parts: Parts) -> Iterator[Problem]:
     """The model gives what the loss is made of."""
     given = parts["arch"][config.arch.type].gives
@@ -49,24 +41,23 @@ def check_needs(config: Config, parts: Parts) -> Iterator[Problem]:
         yield Problem("loss.type", config.loss.type, f'{rule}, or "MSE" here')
 
 
-def check_early_stop(config: Config, parts: Parts) -> Iterator[Problem]:
-    """Stopping early goes by a monitored value."""
-    if config.trainer.early_stop and not _watched(config):
-        rule = 'needs a value to watch, but trainer.monitor is "off"'
-        yield Problem("trainer.early_stop", config.trainer.early_stop, rule)
+def check_loss(config: Config, parts: Parts) -> Iterator[Problem]:
+    """The loss takes its arguments together."""
+    try:
+        build_part(config.loss, parts["loss"], "loss")
+    except ConfigError as error:
+        path, _, rule = str(error).partition(": ")
+        yield Problem(path, MISSING, rule)
 
 
-def check_plateau(config: Config, parts: Parts) -> Iterator[Problem]:
-    """A scheduler that waits for a plateau watches a value, the same way as the monitor."""
-    scheduler = config.lr_scheduler
-    if not scheduler or scheduler.type != "ReduceLROnPlateau":
-        return
-    monitor, mode = config.trainer.monitor, scheduler.args["mode"]
-    if not _watched(config):
-        yield Problem("trainer.monitor", monitor, "ReduceLROnPlateau needs a value to watch")
-    elif not monitor.startswith(mode):
-        rule = f'must be that of trainer.monitor, "{monitor}"'
-        yield Problem("lr_scheduler.args.mode", mode, rule)
+def check_generation(config: Config, parts: Parts) -> Iterator[Problem]:
+    """The number of new images is said in one way."""
+    section = config.generation
+    # The config of a run is complete: it has the default of what was not written, too.
+    is_complete = section.model_fields_set == section.__class__.model_fields.keys()
+    if section.per_class and "samples" in section.model_fields_set and not is_complete:
+        rule = "has no effect beside generation.per_class; leave one of them out"
+        yield Problem("generation.samples", section.samples, rule)
 
 
 def check_held_out(config: Config, parts: Parts) -> Iterator[Problem]:
@@ -74,7 +65,7 @@ def check_held_out(config: Config, parts: Parts) -> Iterator[Problem]:
     if config.data_loader.args.get("validation_split") != 0:
         return
     remedy = "no image is held out; raise data_loader.args.validation_split or"
-    if _watched(config).startswith("val_"):
+    if watched(config).startswith("val_"):
         known = config.trainer.monitor.replace("val_", "")
         yield Problem("trainer.monitor", config.trainer.monitor, f"{remedy} watch '{known}'")
     if config.generation.split == "validation":
@@ -107,18 +98,16 @@ CHECKS = [
     ({"metrics"}, check_metrics),
     ({"metrics", "trainer", "loss"}, check_monitor),
     ({"loss", "arch"}, check_needs),
+    ({"loss"}, check_loss),
+    ({"generation"}, check_generation),
     ({"trainer"}, check_early_stop),
     ({"trainer", "lr_scheduler"}, check_plateau),
     ({"trainer", "data_loader", "generation"}, check_held_out),
     ({"sweep"}, check_sweep),
     ({"optimizer"}, rehearse_optimizer),
+    ({"lr_scheduler", "trainer"}, check_length),
     ({"optimizer", "lr_scheduler", "trainer"}, rehearse_scheduler),
 ]
-
-
-def _watched(config: Config) -> str:
-    """The name of the monitored value, '' where there is none."""
-    return config.trainer.monitor.partition(" ")[2]
 
 
 def check_fit(
@@ -146,7 +135,7 @@ def check_fit(
             "--nproc_per_node"
         )
         problems.append(Problem("torchrun processes", loader.ranks.count, rule))
-    if _watched(config).startswith("val_") and not validation:
+    if watched(config).startswith("val_") and not validation:
         rule = (
             "no image is held out for validation; raise data_loader.args.validation_split "
             "or watch 'min loss'"

@@ -11,7 +11,6 @@ from trainer.own_folder import check_own, run_config
 from utils.checkpoint import Checkpoint, find_run, newest_checkpoint
 from utils.config.changes import Key, changes_of, keys_of
 from utils.config.check import Catalogue, check_config
-from utils.config.messages import shown
 from utils.config.sections import Config
 from utils.config.source import apply_overrides, key_of, value_at
 from utils.errors import CheckpointError, ConfigError

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ import torch
 
 from utils.errors import ConfigError
 from utils.ranks import neighbours
+
+MEMORY = Path("/proc/meminfo")
 
 
 class Compute(NamedTuple):
@@ -151,24 +154,41 @@ def describe_machine(device: torch.device) -> dict[str, str | int]:
     }
 
 
+def most_memory(device: torch.device) -> int:
+    """Bytes that can be had on the device at the very most, with all that can be swapped out."""
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept
+    if MEMORY.exists():
+        return _free_in_machine() + _facts_of_memory()["SwapFree"]
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return sys.maxsize
+
+
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on the device and, whatever the device, in the machine's memory."""
-    free = _free_in_machine()
+    """Bytes that are free on the device and, whatever the device, in the machine's memory: the
+    part of this process, where several share the machine."""
+    free = _free_in_machine() // neighbours()
     if device.type == "cuda":
         free = min(free, torch.cuda.mem_get_info(device)[0])
     return free
 
 
 def _free_in_machine() -> int:
-    """What this process may still take of the machine's memory, or a modest guess."""
+    """What may still be taken of the machine's memory, or a modest guess."""
     free = 2**32
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    facts = Path("/proc/meminfo")
-    if facts.exists():
-        lines = dict(line.split(":") for line in facts.read_text().splitlines())
-        free = int(lines["MemAvailable"].split()[0]) * 1024
-    return min(free, _free_in_container(Path("/sys/fs/cgroup"), free)) // neighbours()
+    if MEMORY.exists():
+        free = _facts_of_memory()["MemAvailable"]
+    return min(free, _free_in_container(Path("/sys/fs/cgroup"), free))
+
+
+def _facts_of_memory() -> dict[str, int]:
+    """What Linux says of the machine's memory, in bytes."""
+    lines = dict(line.split(":") for line in MEMORY.read_text().splitlines())
+    return {name: int(value.split()[0]) * 1024 for name, value in lines.items()}
 
 
 def _free_in_container(group: Path, otherwise: int) -> int:

@@ -26,6 +26,8 @@ class Catalogue(NamedTuple):
     """The classes of each part of a config: part -> type -> class."""
     checks: list[tuple[set[str], Callable[[Config, dict], Iterator[Problem]]]]
     """Checks between sections, each with the sections that have to be right by themselves."""
+    unfit: dict[str, dict[str, str]]
+    """Types that people look for in a part and that cannot be there: part -> type -> why."""
 
 
 # What stands in for sections that are wrong, so that the others can be checked together.
@@ -69,7 +71,7 @@ def check_config(
     complete = json.loads(json.dumps(content))
     for key, classes in catalogue.parts.items():
         for path, part in _parts_at(complete.get(key), key):
-            problems += _fill_part(part, path, classes)
+            problems += _fill_part(part, path, classes, catalogue.unfit.get(key, {}))
     problems += _problems_of(Config, complete)
     wrong = {_section(problem) for problem in problems}
     known = {field.alias or name for name, field in Config.model_fields.items()}
@@ -109,11 +111,15 @@ def _parts_at(section: Any, key: str) -> list[tuple[str, dict[str, Any]]]:
     return [(path, part) for path, part in sections if isinstance(part, dict)]
 
 
-def _fill_part(part: dict[str, Any], path: str, classes: dict[str, type]) -> list[Problem]:
+def _fill_part(
+    part: dict[str, Any], path: str, classes: dict[str, type], unfit: dict[str, str]
+) -> list[Problem]:
     """Complete the arguments of a part with their defaults; the problems found."""
     name, args = part.get("type"), part.get("args", {})
     if not isinstance(name, str) or not isinstance(args, dict):
         return []  # the shape of the part itself is wrong, which Config reports
+    if name in unfit:
+        return [Problem(f"{path}.type", name, unfit[name])]
     if name not in classes:
         problem = Problem(f"{path}.type", name, f"there is no such type{hint(name, classes)}")
         return [problem, *_nobodys(args, f"{path}.args", classes)]

@@ -1,11 +1,21 @@
 """Changes to a config from the command line: dotted paths with JSON values."""
 
 import json
+import math
+import re
 from typing import Any
 
 from utils.config.messages import shown
 from utils.config.source import is_text, parse_json
 from utils.errors import ConfigError
+
+# Two ways to say the same: the one that is set takes the place of the other.
+INSTEAD = {
+    "generation.per_class": "generation.samples",
+    "generation.samples": "generation.per_class",
+}
+# What people write for a number that JSON wants digits around the point of.
+SHORT_NUMBER = r"-?(\.\d+|\d+\.)([eE][+-]?\d+)?"
 
 
 def apply_overrides(content: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
@@ -15,9 +25,11 @@ def apply_overrides(content: dict[str, Any], overrides: list[str]) -> dict[str, 
     come first, and new arguments may stand before or after them.
 
     Raises:
-        ConfigError: an override without '=', or a path through something that is no object.
+        ConfigError: an override without '=', a key that is named twice, or a path through
+            something that is no object.
     """
     content = json.loads(json.dumps(content))
+    _refuse_repeated([key_of(override) for override in overrides])
     for override in sorted(overrides, key=lambda text: not key_of(text).endswith(".type")):
         path, equals, text = override.partition("=")
         *parents, last = path.split(".")
@@ -28,13 +40,25 @@ def apply_overrides(content: dict[str, Any], overrides: list[str]) -> dict[str, 
         target = content
         for step in parents:
             target = _step_into(target, step, override)
-        _set(target, last, _parse_value(text, override), override)
+        value = _parse_value(text, override)
+        _set(target, last, value, override)
+        if path in INSTEAD and isinstance(target, dict) and value is not None:
+            target.pop(INSTEAD[path].rpartition(".")[2], None)
     return content
 
 
 def key_of(override: str) -> str:
     """The dotted path of KEY=VALUE."""
     return override.partition("=")[0]
+
+
+def _refuse_repeated(keys: list[str]) -> None:
+    """Raise a ConfigError where one override would undo another."""
+    for place, key in enumerate(keys):
+        if key in keys[:place]:
+            raise ConfigError(f"-s {shown(key)}: is named twice; which value is meant?")
+        if INSTEAD.get(key) in keys[:place]:
+            raise ConfigError(f"-s {key}: stands beside {INSTEAD[key]}; only one can hold")
 
 
 def _step_into(target: Any, step: str, override: str) -> Any:
@@ -73,15 +97,18 @@ def _parse_value(text: str, override: str) -> Any:
     except ConfigError as error:
         if text.lstrip()[0] in '{["':
             raise
-        if text in ("NaN", "Infinity", "-Infinity") or _is_number(text):
-            raise ConfigError(f"{error}; as text it needs quotes: '\"{text}\"'") from None
-        return text
+        number = _number_in(text)
+        if number is None:
+            return text
+        if re.fullmatch(SHORT_NUMBER, text) and math.isfinite(number):
+            return number
+        as_number = f"as a number it is written {number:.15g}, " if math.isfinite(number) else ""
+        raise ConfigError(f"{error}; {as_number}as text it needs quotes: '\"{text}\"'") from None
 
 
-def _is_number(text: str) -> bool:
-    """Whether `text` is a number to Python, so that it was refused for its size."""
+def _number_in(text: str) -> float | None:
+    """The number that `text` is to Python; JSON refused it for its size or its form."""
     try:
-        float(text)
+        return float(text)
     except ValueError:
-        return False
-    return True
+        return None
