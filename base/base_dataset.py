@@ -3,10 +3,12 @@
 import math
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 import torch
+
+from utils.errors import DataError
 
 PIECE = 2**24  # bytes looked at together: much for one read, little for any memory
 
@@ -127,6 +129,31 @@ class BaseDataset:
     def to_rgb(self, images: torch.Tensor) -> torch.Tensor:
         """Images [n, C, H, W] -> what a person is shown, [n, H, W, 3] in [0, 1]."""
         raise NotImplementedError
+
+    def facts(self) -> dict[str, Any]:
+        """How arrays of such images are laid out, in plain values; a checkpoint keeps them."""
+        return {
+            "shape": list(self.shape),
+            "value_range": list(self.value_range),
+            "classes": list(self.labels.names),
+        }
+
+    @classmethod
+    def of_array(cls, array: np.ndarray, facts: dict[str, Any], source: str) -> "BaseDataset":
+        """A data set of other images, in an array laid out as those that gave `facts`.
+
+        All are put in the first class. A data set of one's own says here how it reads arrays.
+
+        Args:
+            source: where the array is from, as messages say it.
+
+        Raises:
+            DataError: the array is laid out otherwise, or holds what such images cannot.
+        """
+        raise DataError(
+            f"{source}: {cls.__name__} does not say how it reads arrays; give tensors "
+            "[N, C, H, W] as the model takes them"
+        )
 
     def test_split(self) -> Optional["BaseDataset"]:
         """The images that whoever made the data set keeps for testing, where there are any."""

@@ -3,18 +3,27 @@
 import math
 import operator
 import signal
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
+from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from logger.run import Run
-from utils.checkpoint import checkpoint_name, remove_passed, scheduler_state
+from utils.checkpoint import Checkpoint, checkpoint_name, remove_passed
 from utils.config.sections import Config
 from utils.device import describe_machine
 from utils.errors import Interrupted, SaidElsewhere, TrainingError
 from utils.finite import FiniteGuard
+from utils.optimizer_state import (
+    Stateful,
+    load_part,
+    load_states,
+    scheduler_state,
+    set_learning_rate,
+)
 from utils.ranks import Ranks
 from utils.signals import StopRequest
 
@@ -48,36 +57,57 @@ class Monitor:
         return False
 
 
+class Parts(Protocol):
+    """What of an experiment the epochs of a training need."""
+
+    config: Config
+    dataset: BaseDataset
+    data: dict[str, Any]
+    model: BaseModel
+    ranks: Ranks
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """What changes the weights."""
+
+    @property
+    def scheduler(self) -> Any:
+        """What changes the learning rate, or None."""
+
+
 class BaseTrainer:
     """Trains epoch by epoch until the last one, or until nothing improves any more.
 
     Args:
-        model, optimizer, scheduler: what a checkpoint has to hold; the scheduler may be None.
-        config: the whole config; its `trainer` section rules here.
-        data: a fingerprint of the data, kept in checkpoints.
+        experiment: the model, its optimizer and all else that its config names.
         run: where logs and files go.
-        ranks: the processes that train the model together.
+
+    Attributes:
+        epoch: epochs trained to their end.
+        step: updates made.
+        trained: images trained of the epoch that has begun.
+        kept: what a checkpoint holds besides model, optimizer and scheduler, by name.
     """
 
-    def __init__(
-        self,
-        model: BaseModel,
-        optimizer: torch.optim.Optimizer,
-        scheduler: Any,
-        config: Config,
-        data: dict[str, Any],
-        run: Run,
-        ranks: Ranks,
-    ) -> None:
-        self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
-        self.config, self.data, self.run, self.ranks = config, data, run, ranks
-        self.settings = config.trainer
-        self.monitor = Monitor(config.trainer.monitor)
-        self.guard = FiniteGuard(optimizer, ranks)
-        self.stop = StopRequest(speaks=ranks.leads)
-        self.epoch = 0  # epochs trained to their end
-        self.step = 0  # updates made
-        self.seen = 0  # images trained of the epoch that has begun
+    runtime: tuple[str, ...] = ("experiment", "run")
+
+    def __init__(self, experiment: Parts, run: Run) -> None:
+        self.config, self.run, self.ranks = experiment.config, run, experiment.ranks
+        self.model, self.dataset, self.data = experiment.model, experiment.dataset, experiment.data
+        self.optimizer, self.scheduler = experiment.optimizer, experiment.scheduler
+        self.settings = self.config.trainer
+        self.monitor = Monitor(self.settings.monitor)
+        self.guard = FiniteGuard(self.optimizer, self.ranks)
+        self.stop = StopRequest(speaks=self.ranks.leads)
+        self.epoch = self.step = self.trained = 0
+        self.kept: dict[str, Stateful] = {}
+
+    def keep(self, **parts: Stateful) -> None:
+        """Have checkpoints hold the states of further parts, and give them back on resuming.
+
+        A part is whatever has `state_dict` and `load_state_dict`: a module, an optimizer.
+        """
+        self.kept |= parts
 
     def train(self) -> None:
         """Train the epochs that remain.
@@ -171,27 +201,29 @@ class BaseTrainer:
 
     def checkpoint_name(self) -> str:
         """What a checkpoint of this very moment is called."""
-        if self.seen:
+        if self.trained:
             return checkpoint_name(self.epoch + 1, self.step)
         return checkpoint_name(self.epoch)
 
-    def checkpoint(self) -> dict[str, Any]:
+    def checkpoint(self) -> Checkpoint:
         """All that moves, and what it was made with."""
-        return {
-            "arch": self.config.arch.type,
-            "config": self.config.as_json(),
-            "epoch": self.epoch,
-            "step": self.step,
-            "within_epoch": self.within_epoch(),
-            "state_dict": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "lr_scheduler": scheduler_state(self.scheduler) if self.scheduler else None,
-            "monitor_best": self.monitor.best,
-            "early_stop_count": self.monitor.epochs_without,
-            "data": self.data,
-            "versions": self.versions(),
-            "machine": self.machine(),
-        }
+        return Checkpoint(
+            arch=self.config.arch.type,
+            config=self.config.as_json(),
+            epoch=self.epoch,
+            step=self.step,
+            within_epoch=self.within_epoch(),
+            state_dict=self.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            lr_scheduler=scheduler_state(self.scheduler) if self.scheduler else None,
+            monitor_best=self.monitor.best,
+            early_stop_count=self.monitor.epochs_without,
+            data=self.data,
+            versions=self.versions(),
+            machine=self.machine(),
+            images=self.dataset.facts(),
+            more={name: dict(part.state_dict()) for name, part in self.kept.items()},
+        )
 
     def versions(self) -> dict[str, str]:
         """The libraries that the numbers come from."""
@@ -201,12 +233,81 @@ class BaseTrainer:
         """What computes: another machine may round the last digits differently."""
         return describe_machine(self.guard.weights[0].device)
 
-    def resume(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the counters of a checkpoint."""
-        self.epoch, self.step = checkpoint["epoch"], checkpoint["step"]
-        self.seen = checkpoint["within_epoch"]["count"]
-        self.monitor.best = checkpoint["monitor_best"]
-        self.monitor.epochs_without = checkpoint["early_stop_count"]
+    def resume(
+        self, checkpoint: Checkpoint, changes: Iterable[str] = (), rate: float | None = None
+    ) -> None:
+        """Go on where a checkpoint was written; what lies after it in the folder is set aside.
+
+        The model has its weights already.
+
+        Args:
+            changes: what the rest of the run does otherwise than the epochs before, in words.
+            rate: the learning rate to go on with; None for the checkpoint's.
+
+        Raises:
+            CheckpointError: it is of other parts than the trainer's.
+        """
+        states = checkpoint.optimizer, checkpoint.lr_scheduler
+        load_states(self.optimizer, self.scheduler, *states)
+        for name, part in self.kept.items():
+            load_part(name, part, checkpoint.more.get(name))
+        self.epoch, self.step, self.trained = checkpoint.epoch, checkpoint.step, checkpoint.trained
+        self.monitor.best = checkpoint.monitor_best
+        self.monitor.epochs_without = checkpoint.early_stop_count
+        self.run.keep_config(self.config)
+        for change in changes:
+            self.run.log(f"changed: {change}")
+        if rate is not None:
+            before = self.optimizer.param_groups[0]["lr"]
+            self.run.log(f"the learning rate is {rate:g} from here, it was {before:g}")
+            set_learning_rate(self.optimizer, self.scheduler, rate)
+        self._report_differences(checkpoint)
+        if self.ranks.leads:
+            self._tidy(checkpoint)
+
+    def _report_differences(self, checkpoint: Checkpoint) -> None:
+        """Say what is not as it was: the last digits of results may then differ."""
+        now: dict[str, Any] = {**self.machine(), **self.versions()}
+        then: dict[str, Any] = {**checkpoint.machine, **checkpoint.versions}
+        for name in sorted(now):
+            if now[name] == then.get(name):
+                continue
+            if name == "processes":
+                self.run.log(
+                    f"note: an update is made by {now[name]} processes from here, one batch each, "
+                    f"and was made by {then.get(name)} before"
+                )
+            else:
+                self.run.log(
+                    f"note: {name} is {now[name]} now and was {then.get(name)} when the "
+                    "checkpoint was written; the last digits may differ from an uninterrupted "
+                    "run's"
+                )
+
+    def _tidy(self, checkpoint: Checkpoint) -> None:
+        """Make the run's folder what it was when the checkpoint had just been written.
+
+        Checkpoints are renamed, then the numbers are cut: a kill between the two is harmless.
+        """
+        if self.run.set_aside_later(checkpoint):
+            self._make_up_best()
+        self.run.cut_back(checkpoint.epoch)
+        here = self.run.folder / self.checkpoint_name()
+        if here.exists():
+            remove_passed(here)  # a kill may have come between the writing and this
+        elif self.is_save_due() and not self.trained:
+            self.save()  # the best model was written, and then there was no time for this one
+
+    def _make_up_best(self) -> None:
+        """Put the checkpoint in the place of a later best model, where it was itself the best."""
+        best = self.monitor.best
+        if best is not None and self.monitor.epochs_without == 0 and not self.trained:
+            self.run.save(self.checkpoint(), "model_best.pth")
+        elif best is not None:
+            self.run.log(
+                f"the weights that reached {self.monitor.name} {best:.4g} before this checkpoint "
+                "are gone; there is no model_best.pth until an epoch is better"
+            )
 
 
 def _epoch_line(epoch: int, epochs: int, numbers: dict[str, float]) -> str:

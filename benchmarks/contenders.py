@@ -35,25 +35,16 @@ from task import (
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from base.base_model import BaseModel
-from logger.run import Run, open_run
-from model.metric import metrics_for
-from trainer.catalogue import catalogue, fuse
-from trainer.evaluator import Evaluator
-from trainer.trainer import Trainer
-from utils.config.build import build
-from utils.device import autocast, make_ready, pick_precision
+from utils.device import autocast, make_ready
 
 
-def project(task: Task, precision: str) -> Outcome:
+def project(task: Task) -> Outcome:
     """This project as train.py runs it: validation, metrics, TensorBoard, checkpoints."""
     make_ready(task.device)
-    network = task.network.to(task.device, memory_format=torch.channels_last)
     with tempfile.TemporaryDirectory() as folder:
-        task.config.trainer.save_dir = folder
-        task.config.trainer.precision = pick_precision(precision, task.device)
-        with closing(open_run(task.config, None, None)) as opened:
-            trainer = project_trainer(task, network, opened)
+        task.experiment.config.trainer.save_dir = folder
+        with closing(task.experiment.open_run()) as opened:
+            trainer = task.experiment.trainer(opened)
             trainer.announce()
             trainer.settings.epochs = WARM_UP
             trainer.train()
@@ -64,20 +55,8 @@ def project(task: Task, precision: str) -> Outcome:
         text = (opened.folder / "metrics.jsonl").read_text(encoding="utf-8")
     rates = [json.loads(line)["images_per_second"] for line in text.splitlines()]
     seconds = sum(task.loader.count / rate for rate in rates[WARM_UP:])
-    return Outcome(nn.Sequential(network.encoder, network.decoder), seconds, all_seconds)
-
-
-def project_trainer(task: Task, network: BaseModel, opened: Run) -> Trainer:
-    """The parts put together as train.py does."""
-    config, dataset, loader, device = task.config, task.dataset, task.loader, task.device
-    classes = catalogue()
-    known = metrics_for(dataset.extra_metrics)
-    metrics = {name: known[name] for name in config.metrics}
-    loss = build(config, classes, "loss")
-    evaluator = Evaluator(network, loss, metrics, dataset, device, config.trainer.precision)
-    optimizer = fuse(build(config, classes, "optimizer", network.parameters()), device)
-    validation, data = loader.split_validation(), dataset.fingerprint()
-    return Trainer(evaluator, optimizer, None, loader, validation, config, data, opened)
+    network = nn.Sequential(task.network.encoder, task.network.decoder)
+    return Outcome(network, seconds, all_seconds)
 
 
 class OneHotMaps(Dataset):
@@ -255,8 +234,8 @@ def bare(task: Task, precision: str) -> Outcome:
 
 
 CONTENDERS: dict[str, Callable[[Task], Outcome]] = {
-    "project": partial(project, precision="auto"),
-    "project-fp32": partial(project, precision="fp32"),
+    "project": project,
+    "project-fp32": project,
     "template": template,
     "lightning-fp32": partial(lightning, precision="32-true"),
     "lightning-bf16": lightning_bf16,
@@ -268,7 +247,8 @@ CONTENDERS: dict[str, Callable[[Task], Outcome]] = {
 
 def run(name: str, device_name: str, epochs: int, overrides: list[str]) -> dict[str, Any]:
     """Train as the contender `name` does -> facts for one line of JSON."""
-    task = prepare(device_name, epochs, overrides)
+    precision = "fp32" if name == "project-fp32" else "auto"
+    task = prepare(device_name, epochs, [*overrides, f"trainer.precision={precision}"])
     try:
         outcome = CONTENDERS[name](task)
     except Unavailable as reason:

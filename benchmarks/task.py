@@ -14,11 +14,10 @@ from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from model.network import BatchNorm
 from trainer.catalogue import catalogue
-from utils.config.build import build
+from trainer.experiment import Experiment
+from trainer.start import Start
 from utils.config.check import load_config
-from utils.config.sections import Config
-from utils.device import computes_bf16, pick_device
-from utils.seed import seed_init
+from utils.device import computes_bf16
 
 ROOT = Path(__file__).parent.parent
 BATCH_SIZE = 128
@@ -39,13 +38,29 @@ class Unavailable(Exception):
 class Task(NamedTuple):
     """What every contender starts from."""
 
-    config: Config
-    dataset: BaseDataset
-    loader: BaseDataLoader
-    network: BaseModel
-    device: torch.device
+    experiment: Experiment
     epochs: int
     """Timed epochs, after those to warm up."""
+
+    @property
+    def dataset(self) -> BaseDataset:
+        """The images."""
+        return self.experiment.dataset
+
+    @property
+    def loader(self) -> BaseDataLoader:
+        """Those to train on."""
+        return self.experiment.loader
+
+    @property
+    def network(self) -> BaseModel:
+        """With its first weights."""
+        return self.experiment.model
+
+    @property
+    def device(self) -> torch.device:
+        """What computes."""
+        return self.experiment.device
 
     @property
     def images(self) -> torch.Tensor:
@@ -92,14 +107,8 @@ class Stopwatch:
 
 def prepare(device_name: str, epochs: int, overrides: list[str]) -> Task:
     """The images, and the network with its first weights."""
-    classes = catalogue()
-    config = load_config(ROOT / "config.json", [*SETTINGS, *overrides], classes)
-    device = pick_device(device_name)
-    dataset = build(config, classes, "dataset")
-    loader = build(config, classes, "data_loader", dataset, device, config.seed)
-    seed_init(config.seed)
-    network = build(config, classes, "arch", dataset.shape)
-    return Task(config, dataset, loader, network, device, epochs)
+    config = load_config(ROOT / "config.json", [*SETTINGS, *overrides], catalogue())
+    return Task(Experiment(Start(config), device_name), epochs)
 
 
 def needs_bf16(device: torch.device) -> None:
@@ -109,13 +118,13 @@ def needs_bf16(device: torch.device) -> None:
 
 
 def plain(network: BaseModel) -> nn.Sequential:
-    """The network's encoder and decoder with torch's own batch norm, images in, images out."""
+    """The network's encoder and decoder with torch's own batch norm, in torch's own layout."""
     chain = nn.Sequential(network.encoder, network.decoder)
     for parent in list(chain.modules()):
         for name, child in parent.named_children():
             if isinstance(child, BatchNorm):
                 setattr(parent, name, nn.BatchNorm2d(child.num_features))
-    return chain
+    return chain.to(memory_format=torch.contiguous_format)
 
 
 def adam(network: nn.Module, fused: bool | None = None) -> torch.optim.Adam:

@@ -1,9 +1,6 @@
 """Images from array files, whatever their layout, type and range."""
 
-from functools import partial
-
 import numpy as np
-import torch
 
 from data_loader.array_files import (
     DataPath,
@@ -12,19 +9,12 @@ from data_loader.array_files import (
     check_range,
     in_pieces,
     open_array,
-    stored_or_read,
+    stored_pixels,
 )
 from data_loader.labels import USUAL_NAME, ClassNames, read_labels, unread_note
 from data_loader.pixel_dataset import BaseImages, Layout, Range, Scale, limits, narrow_note
 from utils.errors import DataError
 
-# What a type's numbers are held as: its own where torch computes with it, else the next wider.
-HELD = {
-    "bool": np.uint8,
-    "uint16": np.int32,
-    "uint32": np.int64,
-    "uint64": np.float64,
-}
 OWN_RANGE = {"uint8": (0.0, 255.0), "bool": (0.0, 1.0)}
 AXES = {"HW": "(N, H, W)", "HWC": "(N, H, W, C)", "CHW": "(N, C, H, W)"}
 
@@ -72,10 +62,7 @@ class Arrays(BaseImages):
             check_finite(piece, data, start)
             ends += check_range(piece, value_range, data, start)
         labels = read_labels(label, label_name, len(array), classes, data)
-        held = np.dtype(HELD.get(array.dtype.name, array.dtype.newbyteorder("=")))
-        convert = partial(np.asarray, dtype=held)
-        kind = torch.from_numpy(np.empty(0, held)).dtype
-        stored = stored_or_read(array, array.shape, kind, convert)
+        stored = stored_pixels(array)
         super().__init__(stored, labels, layout, array.dtype, value_range, scale_to)
         is_right = "is dataset.args.value_range right?"
         notes = (

@@ -1,7 +1,7 @@
 """Array files: .npy and .npz, never pickles, and one clear line for what is wrong."""
 
-import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +12,19 @@ from pydantic import AfterValidator
 from base.base_dataset import PIECE, BaseReader
 from data_loader.npz import begins_with, is_archive, read_from_archive
 from utils.errors import DataError, first_line
+from utils.home import at_home
 
 NPY_START = b"\x93NUMPY"
+# What a type's numbers are held as: its own where torch computes with it, else the next wider.
+HELD = {
+    "bool": np.uint8,
+    "uint16": np.int32,
+    "uint32": np.int64,
+    "uint64": np.float64,
+}
 Convert = Callable[[np.ndarray], np.ndarray]
 # Where a config says its data are; ~ is the home folder.
-DataPath = Annotated[str, AfterValidator(os.path.expanduser)]
+DataPath = Annotated[str, AfterValidator(at_home)]
 
 
 def open_array(path: str, name: str) -> np.ndarray:
@@ -119,6 +127,26 @@ def stored_or_read(
     if isinstance(array, np.memmap):
         return ArrayReader(array, shape, dtype, convert)
     return torch.from_numpy(convert(array))
+
+
+def stored_pixels(array: np.ndarray) -> torch.Tensor | BaseReader:
+    """Numbers of any type as torch holds them, or a reader of them where the array is mapped."""
+    held = np.dtype(HELD.get(array.dtype.name, array.dtype.newbyteorder("=")))
+    kind = torch.from_numpy(np.empty(0, held)).dtype
+    return stored_or_read(array, array.shape, kind, partial(np.asarray, dtype=held))
+
+
+def check_same_shape(array: np.ndarray, shape: tuple[int, ...], source: str) -> None:
+    """Check that an array holds images of a shape, and at least one.
+
+    Raises:
+        DataError: it does not.
+    """
+    if array.ndim != len(shape) + 1 or array.shape[1:] != shape or not len(array):
+        due = ", ".join(map(str, ("N", *shape)))
+        raise DataError(
+            f"{source}: shape {array.shape}; the model was trained with images of ({due})"
+        )
 
 
 def check_numbers(array: np.ndarray, path: str) -> None:

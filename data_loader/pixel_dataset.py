@@ -1,13 +1,21 @@
 """Images of pixels: how a file's numbers become a model's, and a model's a file's."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from pydantic import AfterValidator
 
 from base.base_dataset import BaseDataset, BaseReader, Labels
+from data_loader.array_files import (
+    check_finite,
+    check_numbers,
+    check_range,
+    check_same_shape,
+    in_pieces,
+    stored_pixels,
+)
 
 Layout = Literal["HW", "HWC", "CHW"]
 # Whole numbers this wide, and doubles, lose digits in float32 before they are scaled.
@@ -85,6 +93,29 @@ class BaseImages(BaseDataset):
         bottom, top = self.value_range
         rgb = ((images - bottom) / (top - bottom)).clamp(0, 1).permute(0, 2, 3, 1)
         return rgb if rgb.shape[3] == 3 else rgb.mean(3, keepdim=True).expand(-1, -1, -1, 3)
+
+    def facts(self) -> dict[str, Any]:
+        """How arrays of such images are laid out, in plain values."""
+        return super().facts() | {
+            "layout": self.layout,
+            "dtype": self.dtype.name,
+            "file_range": list(self.file_range),
+        }
+
+    @classmethod
+    def of_array(cls, array: np.ndarray, facts: dict[str, Any], source: str) -> BaseDataset:
+        """Images in an array of any type that is laid out as those that gave `facts`."""
+        low, high = facts["file_range"]
+        channels, height, width = facts["shape"]
+        shapes = {"HW": (height, width), "HWC": (height, width, channels)}
+        check_numbers(array, source)
+        check_same_shape(array, shapes.get(facts["layout"], (channels, height, width)), source)
+        for start, piece in in_pieces(array):
+            check_finite(piece, source, start)
+            check_range(piece, (low, high), source, start)
+        labels = Labels(np.zeros(len(array), np.int64), facts["classes"])
+        how = facts["layout"], np.dtype(facts["dtype"]), (low, high), tuple(facts["value_range"])
+        return BaseImages(stored_pixels(array), labels, *how)
 
 
 def limits(dtype: np.dtype) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from data_loader.array_files import (
     DataPath,
     check_finite,
     check_numbers,
+    check_same_shape,
     check_values,
     in_pieces,
     open_array,
@@ -74,6 +75,30 @@ class BaseWafers(BaseDataset):
         colours = torch.tensor([entry.colour for entry in self.legend])
         return colours[images.argmax(1)]
 
+    def facts(self) -> dict[str, Any]:
+        """How arrays of such maps are laid out, in plain values."""
+        return super().facts() | {"layout": self.layout}
+
+    @classmethod
+    def of_array(cls, array: np.ndarray, facts: dict[str, Any], source: str) -> BaseDataset:
+        """Maps in an array that is laid out as those that gave `facts`."""
+        layout, (_, height, width) = facts["layout"], facts["shape"]
+        shapes = {"codes": (height, width), "channels last": (height, width, 3)}
+        check_numbers(array, source)
+        check_same_shape(array, shapes.get(layout, (3, height, width)), source)
+        for start, piece in in_pieces(array):
+            _check_maps(piece, layout, source, start)
+        labels = Labels(np.zeros(len(array), np.int64), facts["classes"])
+        return BaseWafers(_stored_codes(array, layout, height, width), labels, layout)
+
+
+def _stored_codes(
+    array: np.ndarray, layout: str, height: int, width: int
+) -> torch.Tensor | BaseReader:
+    """Maps in any layout as uint8 codes [N, H, W], or a reader of them."""
+    to_codes = partial(_codes, layout=layout)
+    return stored_or_read(array, (len(array), height, width), torch.uint8, to_codes)
+
 
 class WaferMaps(BaseWafers):
     """Wafer maps from array files.
@@ -108,9 +133,7 @@ class WaferMaps(BaseWafers):
             _check_maps(piece, layout, data, start)
         labels = read_labels(label, label_name, len(array), classes, data)
         height, width = array.shape[2:] if layout == "channels first" else array.shape[1:3]
-        to_codes = partial(_codes, layout=layout)
-        shape = (len(array), height, width)
-        super().__init__(stored_or_read(array, shape, torch.uint8, to_codes), labels, layout)
+        super().__init__(_stored_codes(array, layout, height, width), labels, layout)
         self.note = unread_note(label, label_name, len(array), data)
 
 

@@ -1,16 +1,23 @@
 """The folder of a run: its config, its log, its numbers."""
 
 import json
-import math
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from utils.checkpoint import save_checkpoint
+from logger.tensorboard import TensorBoard
+from utils.checkpoint import Checkpoint, checkpoints_in, place_of
 from utils.config.sections import Config
-from utils.errors import ConfigError, Interrupted, SaidElsewhere, TrainingError, UserError
+from utils.errors import (
+    CheckpointError,
+    ConfigError,
+    Interrupted,
+    SaidElsewhere,
+    TrainingError,
+    UserError,
+)
 from utils.lock import hold
-from utils.output import append, remove_partials, say, write_file
+from utils.output import append, remove_partials, say, without_nan, write_file
 
 
 class Run:
@@ -32,9 +39,9 @@ class Run:
         text = json.dumps(config.as_json(), indent=2, ensure_ascii=False)
         write_file(self.folder / "config.json", f"{text}\n".encode())
 
-    def save(self, checkpoint: dict[str, Any], name: str) -> None:
+    def save(self, checkpoint: Checkpoint, name: str) -> None:
         """Write a checkpoint into the file `name`."""
-        save_checkpoint(checkpoint, self.folder / name)
+        checkpoint.write(self.folder / name)
 
     def log(self, message: str) -> None:
         """Say something on the console and in info.log."""
@@ -43,9 +50,8 @@ class Run:
 
     def record(self, epoch: int, numbers: dict[str, float]) -> None:
         """Add an epoch's numbers to metrics.jsonl and to TensorBoard."""
-        # JSON has no NaN: what is no number is written as null.
-        plain = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-        append(self.folder / "metrics.jsonl", json.dumps({"epoch": epoch, **plain}) + "\n")
+        line = json.dumps({"epoch": epoch, **without_nan(numbers)})
+        append(self.folder / "metrics.jsonl", f"{line}\n")
         if self.board:
             self.board.add_numbers(epoch, numbers)
 
@@ -58,6 +64,16 @@ class Run:
         kept = [line for line in before.splitlines(keepends=True) if _is_until(epoch, line)]
         if b"".join(kept) != before:
             write_file(path, b"".join(kept))
+
+    def set_aside_later(self, checkpoint: Checkpoint) -> bool:
+        """Set aside checkpoints written after this one; True where the best model is one."""
+        later = [path for path in checkpoints_in(self.folder) if place_of(path) > checkpoint.place]
+        best = self.folder / "model_best.pth"
+        is_best_later = best.exists() and _is_after(best, checkpoint.epoch)
+        for path in [*later, best] if is_best_later else later:
+            path.replace(path.with_name(f"{path.name}.superseded"))
+            self.log(f"{path.name} is now {path.name}.superseded")
+        return is_best_later
 
     def close(self) -> None:
         """Finish what is still being written."""
@@ -91,7 +107,7 @@ class SilentRun(Run):
     def keep_config(self, config: Config) -> None:
         """Another process writes it."""
 
-    def save(self, checkpoint: dict[str, Any], name: str) -> None:
+    def save(self, checkpoint: Checkpoint, name: str) -> None:
         """Another process writes it."""
 
     def record(self, epoch: int, numbers: dict[str, float]) -> None:
@@ -112,22 +128,27 @@ def _is_until(epoch: int, line: bytes) -> bool:
         return False
 
 
-def open_run(config: Config, folder: Path | None, checkpoint: dict[str, Any] | None) -> Run:
+def _is_after(best: Path, epoch: int) -> bool:
+    try:
+        return Checkpoint.read(best).epoch > epoch
+    except CheckpointError:
+        return True  # nobody can use it
+
+
+def open_run(config: Config, folder: Path | None, checkpoint: Checkpoint | None) -> Run:
     """A new run with its folder, or the one in `folder`, to go on after `checkpoint`.
 
     Raises:
         ConfigError: the folder cannot be made, or another process trains in it.
         TrainingError: there is no room for the config.
     """
-    after = checkpoint["epoch"] if checkpoint else 0
+    after = checkpoint.epoch if checkpoint else 0
     is_new = folder is None
     folder = folder or create_folder(config.trainer.save_dir, config.name)
     hold(folder)
     remove_partials(folder)
     board = None
     if config.trainer.tensorboard:
-        from logger.tensorboard import TensorBoard
-
         board = TensorBoard(folder, after=None if is_new else after)
     run = Run(folder, board)
     if not checkpoint:

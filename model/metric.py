@@ -2,7 +2,8 @@
 
 Metrics are independent of the loss and of batches: the score of a split is the mean of its
 images' numbers. `data_range` is the distance from the lowest to the highest value that an image
-of the data set may hold: 1 for [0, 1], 2 for [-1, 1]. `best` says which way a metric is better.
+of the data set may hold: 1 for [0, 1], 2 for [-1, 1]. `best` says which way a metric is better,
+and makes any function in a file of `model/` a metric that a config can name.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ def best(mode: Literal["min", "max"]) -> Callable[[Metric], Metric]:
     """Mark a metric as one that is best at its lowest or at its highest value."""
 
     def mark(metric: Metric) -> Metric:
-        metric.best = mode
+        metric.best = mode  # type: ignore[attr-defined]  # functions take any attribute
         return metric
 
     return mark
@@ -93,6 +94,14 @@ METRICS: dict[str, Metric] = {"mse": mse, "l1": l1, "psnr": psnr, "ssim": ssim}
 MAP_METRICS: dict[str, Metric] = {"pixel_accuracy": pixel_accuracy, "defect_f1": defect_f1}
 
 
-def metrics_for(extra: tuple[str, ...]) -> dict[str, Metric]:
-    """The metrics of a data set, by name; `extra` are those it has besides the usual ones."""
-    return METRICS | {name: MAP_METRICS[name] for name in extra}
+def metrics_for(known: dict[str, Metric], extra: tuple[str, ...] | None) -> dict[str, Metric]:
+    """Of the known metrics those that make sense for a data set, by name.
+
+    Args:
+        extra: the names of metrics that it has besides the usual ones; None if it is not known.
+    """
+    return {
+        name: metric
+        for name, metric in known.items()
+        if name not in MAP_METRICS or extra is None or name in extra
+    }

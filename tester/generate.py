@@ -145,33 +145,48 @@ def originals(loader: BaseDataLoader, split: str) -> torch.Tensor:
     return torch.cat(chosen).sort().values
 
 
-def generate(
-    evaluator: Evaluator, loader: BaseDataLoader, children: Children, scale: torch.Tensor | None
-) -> Iterator[Generated]:
-    """The planned children as arrays in the layout of the data set, a batch at a time.
+class Generator:
+    """Makes images from the codes of other images.
 
     Args:
+        evaluator: with the model.
         loader: of the data set that the children's sources are places in.
-        scale: the unit of noise for each number of a code, [*code_shape]; None is 1.
+        unit: of noise for each number of a code, [*code_shape]; None is 1.
     """
-    dataset, planned = loader.dataset, iter(children)
-    while batch := list(islice(planned, loader.batch_size)):
-        data = dataset.to_file(generate_images(evaluator, loader, batch, scale))
-        data = data.astype(data.dtype.newbyteorder("="), copy=False)  # this machine's own order
-        sources = torch.tensor([child.source for child in batch])
-        labels = dataset.labels.to_file(dataset.labels.indices[sources])
-        yield Generated(batch, data, labels)
 
+    def __init__(
+        self, evaluator: Evaluator, loader: BaseDataLoader, unit: torch.Tensor | None = None
+    ) -> None:
+        self.evaluator, self.loader, self.unit = evaluator, loader, unit
 
-def generate_images(
-    evaluator: Evaluator, loader: BaseDataLoader, children: list[Child], scale: torch.Tensor | None
-) -> torch.Tensor:
-    """The planned children as images [n, C, H, W]; arguments as in `generate`."""
-    sources = torch.tensor([child.source for child in children])
-    originals, places = sources.unique_consecutive(return_inverse=True)
-    codes = evaluator.encode(loader.of(originals))[places]
-    codes += torch.stack([_noise(child, codes.shape[1:], scale) for child in children])
-    return evaluator.decode(codes)
+    def generate(self, children: Children) -> Iterator[Generated]:
+        """The planned children as arrays in the layout of the data set, a batch at a time."""
+        dataset, planned = self.loader.dataset, iter(children)
+        while batch := list(islice(planned, self.loader.batch_size)):
+            data = dataset.to_file(self.images(batch))
+            data = data.astype(data.dtype.newbyteorder("="), copy=False)  # this machine's order
+            sources = torch.tensor([child.source for child in batch])
+            labels = dataset.labels.to_file(dataset.labels.indices[sources])
+            yield Generated(batch, data, labels)
+
+    def images(self, children: list[Child]) -> torch.Tensor:
+        """The planned children as images [n, C, H, W]."""
+        sources = torch.tensor([child.source for child in children])
+        originals, places = sources.unique_consecutive(return_inverse=True)
+        codes = self.evaluator.encode(self.loader.of(originals))[places]
+        codes += torch.stack([self._noise(child, codes.shape[1:]) for child in children])
+        return self.evaluator.decode(codes)
+
+    def between(self, first: int, second: int, steps: int) -> torch.Tensor:
+        """Images on the straight line between the codes of two others, [steps, C, H, W]."""
+        start, end = self.evaluator.encode(self.loader.of(torch.tensor([first, second])))
+        way = torch.linspace(0, 1, steps).view(-1, *[1] * start.dim())
+        return self.evaluator.decode(start + way * (end - start))
+
+    def _noise(self, child: Child, shape: torch.Size) -> torch.Tensor:
+        source = torch.Generator().manual_seed(child.seed)
+        noise = torch.randn(shape, generator=source) * child.noise
+        return noise if self.unit is None else noise * self.unit
 
 
 def code_spread(evaluator: Evaluator, loader: BaseDataLoader) -> torch.Tensor:
@@ -183,17 +198,3 @@ def code_spread(evaluator: Evaluator, loader: BaseDataLoader) -> torch.Tensor:
         total, squares = total + codes.sum(0), squares + codes.square().sum(0)
     mean = total / loader.count
     return (squares / loader.count - mean.square()).clamp_min(0).sqrt().float()
-
-
-def interpolate(
-    evaluator: Evaluator, loader: BaseDataLoader, first: int, second: int, steps: int
-) -> torch.Tensor:
-    """Images decoded along the straight line between two images' codes, [steps, C, H, W]."""
-    start, end = evaluator.encode(loader.of(torch.tensor([first, second])))
-    way = torch.linspace(0, 1, steps).view(-1, *[1] * start.dim())
-    return evaluator.decode(start + way * (end - start))
-
-
-def _noise(child: Child, shape: torch.Size, scale: torch.Tensor | None) -> torch.Tensor:
-    noise = torch.randn(shape, generator=torch.Generator().manual_seed(child.seed)) * child.noise
-    return noise if scale is None else noise * scale

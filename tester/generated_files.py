@@ -9,11 +9,10 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from base.base_data_loader import BaseDataLoader
-from tester.generate import Child, Children, generate, originals, plan_children
-from trainer.evaluator import Evaluator
+from base.base_dataset import BaseDataset
+from tester.generate import Child, Children, Generator
 from utils.config.messages import Problem, refuse
-from utils.config.sections import Config
+from utils.config.sections import GenerationSection
 
 
 class RowFile:
@@ -82,17 +81,11 @@ def _lines_of(child: Child) -> str:
 
 
 def write_generated(
-    evaluator: Evaluator,
-    loader: BaseDataLoader,
-    children: Children,
-    scale: torch.Tensor | None,
-    facts: dict[str, Any],
-    folder: Path,
+    generator: Generator, children: Children, facts: dict[str, Any], folder: Path
 ) -> None:
     """Make the planned children and write them into `folder`, each batch as it comes.
 
     Args:
-        scale: the unit of noise for each number of a code, [*code_shape]; None is 1.
         facts: what the record says of all of them.
     """
     with ExitStack() as files:
@@ -101,24 +94,20 @@ def write_generated(
             for name in ("data", "label")
         )
         record = files.enter_context(Record(folder / "generated.json", facts))
-        for made in generate(evaluator, loader, children, scale):
+        for made in generator.generate(children):
             data.add(made.data)
             labels.add(made.labels)
             record.add(made.children)
 
 
-def check_room(loader: BaseDataLoader, config: Config, folder: Path) -> None:
+def check_room(
+    children: Children, dataset: BaseDataset, settings: GenerationSection, folder: Path
+) -> None:
     """Check that the generated images will fit on the disk of `folder`, which need not exist.
-
-    Args:
-        loader: of the training images.
 
     Raises:
         ConfigError: they will not; it says how many bytes they need and how many are free.
     """
-    dataset, settings = loader.dataset, config.generation
-    sources = originals(loader, settings.split)
-    children = plan_children(sources, dataset.labels.indices, settings, config.seed)
     image = dataset.to_file(torch.zeros(1, *dataset.shape)).nbytes
     label = dataset.labels.to_file(torch.zeros(1, dtype=torch.int64)).nbytes
     needed = children.count * (image + label + len(_lines_of(next(iter(children)))))

@@ -7,11 +7,9 @@ import numpy as np
 import torch
 
 from base.base_data_loader import BaseDataLoader
-from base.base_dataset import BaseDataset
 from logger.figures import Grid, save_grid
 from logger.lettering import class_names
-from tester.generate import Children, generate_images, interpolate
-from trainer.evaluator import Evaluator
+from tester.generate import Children, Generator
 
 SHOWN = 12  # rows or columns at most
 STEPS = 9  # images along an interpolation
@@ -28,104 +26,115 @@ def representatives(labels: torch.Tensor, indices: torch.Tensor, number: int) ->
     return sorted(chosen[:number], key=lambda place: int(labels[place]))
 
 
-def one_of_each_class(dataset: BaseDataset, indices: torch.Tensor) -> list[int]:
-    """An image of each class; where there is one class only, a few images of it."""
-    labels = dataset.labels.indices
-    number = len(labels[indices].unique())
-    return representatives(labels, indices, min(SHOWN, number if number > 1 else 4))
+class Drawer:
+    """What every picture is drawn with.
+
+    Args:
+        generator: with the model, and the images that it was trained on, in order.
+        folder: where the pictures go.
+    """
+
+    def __init__(self, generator: Generator, folder: Path) -> None:
+        self.generator, self.folder = generator, folder
+        self.evaluator, self.loader = generator.evaluator, generator.loader
+        self.model, self.dataset = self.evaluator.model, self.loader.dataset
+
+    def save(self, name: str, grid: Grid) -> None:
+        """Draw a grid into a file of the folder."""
+        save_grid(grid, self.folder / name)
+
+    def one_of_each_class(self, places: torch.Tensor | None = None) -> list[int]:
+        """Of the images at `places`, by default all, one of each class; of one class a few."""
+        labels = self.dataset.labels.indices
+        places = self.loader.indices if places is None else places
+        number = len(labels[places].unique())
+        return representatives(labels, places, min(SHOWN, number if number > 1 else 4))
+
+    def originals(self, places: list[int]) -> torch.Tensor:
+        """The images at some places, [n, C, H, W] on the CPU."""
+        chosen = self.loader.of(torch.tensor(places))
+        return torch.cat([batch.images.cpu() for batch in chosen.batches()])
+
+    def rgb(self, images: torch.Tensor) -> list[np.ndarray]:
+        """Images [n, C, H, W] as a list of pictures [H, W, 3]."""
+        return list(self.dataset.to_rgb(images).numpy())
+
+    def names(self, places: list[int]) -> list[str]:
+        """The classes of the images at some places, as pictures show them."""
+        labels = self.dataset.labels
+        names = class_names(labels.names)
+        return [names[int(labels.indices[place])] for place in places]
+
+    @property
+    def unit(self) -> str:
+        """What noise is measured in, as the end of a title."""
+        return "" if self.generator.unit is None else " of the code's own spread"
 
 
-def draw_reconstructions(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> None:
-    """Images of every class above what the model makes of them."""
-    dataset = loader.dataset
-    count = min(SHOWN, max(8, len(dataset.labels.names)))
-    places = representatives(dataset.labels.indices, loader.indices, count)
-    originals, made = _seen_and_made(evaluator, loader, places)
-    save_grid(
-        Grid(
-            [rgb(dataset, originals), rgb(dataset, made)],
+class Pictures(Drawer):
+    """Pictures of images and of what the model makes of them."""
+
+    def reconstructions(self) -> None:
+        """Images of every class above what the model makes of them."""
+        places = self._examples(self.loader)
+        made = self.evaluator.decode(self.evaluator.encode(self.loader.of(torch.tensor(places))))
+        grid = Grid(
+            [self.rgb(self.originals(places)), self.rgb(made)],
             ["original", "reconstruction"],
-            [name_of(dataset, place) for place in places],
+            self.names(places),
             "Images and their reconstructions",
-            dataset.legend,
-        ),
-        path,
-    )
-
-
-@torch.no_grad()
-def draw_denoised(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> None:
-    """Images of every class above what the model was shown of them and what it made of that."""
-    dataset = loader.dataset
-    count = min(SHOWN, max(8, len(dataset.labels.names)))
-    places = representatives(dataset.labels.indices, loader.indices, count)
-    rows: list[list[np.ndarray]] = [[], [], []]
-    for batch in loader.of(torch.tensor(places)).batches():
-        seen = evaluator.shown(batch)
-        made = evaluator.run(seen)["reconstruction"]
-        for row, images in zip(rows, (batch.images, seen, made), strict=True):
-            row += rgb(dataset, images.cpu())
-    names = [name_of(dataset, place) for place in places]
-    title = "Images, what the model was shown of them, and what it made of that"
-    grid = Grid(rows, ["clean", "corrupted", "cleaned"], names, title, dataset.legend)
-    save_grid(grid, path)
-
-
-def draw_generated(
-    evaluator: Evaluator,
-    loader: BaseDataLoader,
-    children: Children,
-    scale: torch.Tensor | None,
-    path: Path,
-) -> None:
-    """For each class one original and its children."""
-    dataset = loader.dataset
-    sources, levels = torch.tensor(children.sources()), children.levels()
-    rows, names, captions = [], [], []
-    for place in one_of_each_class(dataset, sources):
-        own = list(islice(children.of(place), SHOWN))
-        original, _ = _seen_and_made(evaluator, loader, [place])
-        rows.append(
-            rgb(dataset, torch.cat([original, generate_images(evaluator, loader, own, scale)]))
+            self.dataset.legend,
         )
-        names.append(name_of(dataset, place))
-        captions.append(["original", *(f"noise {child.noise:g}" for child in own)])
-    most = max(map(len, rows)) - 1
-    unit = "" if scale is None else " of the code's own spread"
-    noise = " and ".join(f"{level:g}" for level in levels)
-    title = f"Originals and children made with noise {noise}{unit} in the code"
-    columns = ["original", *(f"child {number + 1}" for number in range(most))]
-    told = ([], captions) if len(levels) > 1 else (columns, ())
-    save_grid(Grid(rows, names, told[0], title, dataset.legend, told[1]), path)
+        self.save("reconstructions.png", grid)
 
+    @torch.no_grad()
+    def denoised(self, loader: BaseDataLoader) -> None:
+        """Images of a loader above what the model was shown of them and what it made of that."""
+        places = self._examples(loader)
+        rows: list[list[np.ndarray]] = [[], [], []]
+        for batch in loader.of(torch.tensor(places)).batches():
+            shown = self.evaluator.shown(batch)
+            made = self.evaluator.run(shown)["reconstruction"]
+            for row, images in zip(rows, (batch.images, shown, made), strict=True):
+                row += self.rgb(images.cpu())
+        title = "Images, what the model was shown of them, and what it made of that"
+        sides = ["clean", "corrupted", "cleaned"]
+        self.save(
+            "denoised.png", Grid(rows, sides, self.names(places), title, self.dataset.legend)
+        )
 
-def draw_interpolation(evaluator: Evaluator, loader: BaseDataLoader, path: Path) -> None:
-    """Images decoded between the codes of two images of different classes, where there are any."""
-    dataset = loader.dataset
-    places = one_of_each_class(dataset, loader.indices)
-    pairs = list(zip(places, places[1:], strict=False))[:SHOWN]
-    if not pairs:
-        return
-    rows = [rgb(dataset, interpolate(evaluator, loader, *pair, STEPS)) for pair in pairs]
-    names = [f"{name_of(dataset, first)} to {name_of(dataset, second)}" for first, second in pairs]
-    columns = [f"{step / (STEPS - 1):.0%}" for step in range(STEPS)]
-    save_grid(Grid(rows, names, columns, "Between the codes of two images", dataset.legend), path)
+    def generated(self, children: Children) -> None:
+        """For each class one original and its children."""
+        places = self.one_of_each_class(torch.tensor(children.sources()))
+        rows, captions = [], []
+        for place in places:
+            own = list(islice(children.of(place), SHOWN))
+            images = torch.cat([self.originals([place]), self.generator.images(own)])
+            rows.append(self.rgb(images))
+            captions.append(["original", *(f"noise {child.noise:g}" for child in own)])
+        levels, most = children.levels(), max(map(len, rows)) - 1
+        noise = " and ".join(f"{level:g}" for level in levels)
+        title = f"Originals and children made with noise {noise}{self.unit} in the code"
+        columns = ["original", *(f"child {number + 1}" for number in range(most))]
+        told: tuple[list[str], list[list[str]]] = (columns, [])
+        if len(levels) > 1:
+            told = ([], captions)
+        grid = Grid(rows, self.names(places), told[0], title, self.dataset.legend, told[1])
+        self.save("generated.png", grid)
 
+    def interpolation(self) -> None:
+        """Images between the codes of two images of different classes, where there are any."""
+        places = self.one_of_each_class()
+        pairs = list(zip(places, places[1:], strict=False))[:SHOWN]
+        if not pairs:
+            return
+        rows = [self.rgb(self.generator.between(*pair, STEPS)) for pair in pairs]
+        names = [" to ".join(self.names(list(pair))) for pair in pairs]
+        columns = [f"{step / (STEPS - 1):.0%}" for step in range(STEPS)]
+        title = "Between the codes of two images"
+        self.save("interpolation.png", Grid(rows, names, columns, title, self.dataset.legend))
 
-def _seen_and_made(
-    evaluator: Evaluator, loader: BaseDataLoader, places: list[int]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images and their reconstructions, each [n, C, H, W] on the CPU."""
-    chosen = loader.of(torch.tensor(places))
-    originals = torch.cat([batch.images.cpu() for batch in chosen.batches()])
-    return originals, evaluator.decode(evaluator.encode(chosen))
-
-
-def rgb(dataset: BaseDataset, images: torch.Tensor) -> list[np.ndarray]:
-    """Images [n, C, H, W] as a list of pictures [H, W, 3]."""
-    return list(dataset.to_rgb(images).numpy())
-
-
-def name_of(dataset: BaseDataset, place: int) -> str:
-    """The class of the image at a place, as pictures show it."""
-    return class_names(dataset.labels.names)[int(dataset.labels.indices[place])]
+    def _examples(self, loader: BaseDataLoader) -> list[int]:
+        """Places of a loader's images of every class, eight at least where there are so many."""
+        count = min(SHOWN, max(8, len(self.dataset.labels.names)))
+        return representatives(self.dataset.labels.indices, loader.indices, count)

@@ -1,36 +1,21 @@
-"""What test.py leaves: scores beside their baselines, generated arrays, pictures."""
+"""Testing a trained model: scores beside their baselines, generated arrays, pictures."""
 
 import json
-import math
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from base.base_data_loader import BaseDataLoader
 from logger.lettering import undrawable
 from logger.tables import columns
 from tester.baselines import baselines, score_baseline
-from tester.code_pictures import (
-    LARGEST_PRINTED,
-    draw_cloud,
-    draw_code_grid,
-    draw_noise_levels,
-    draw_posterior,
-    draw_prior,
-    draw_random_codes,
-)
-from tester.generate import code_spread, originals, plan_children
-from tester.generated_files import write_generated
-from tester.pictures import (
-    draw_denoised,
-    draw_generated,
-    draw_interpolation,
-    draw_reconstructions,
-)
-from trainer.evaluator import Evaluator, code_use
-from utils.config.sections import Config
-from utils.output import say
+from tester.code_pictures import LARGEST_PRINTED, CodePictures
+from tester.generate import Children, Generator, code_spread, originals, plan_children
+from tester.generated_files import check_room, write_generated
+from tester.pictures import Pictures
+from trainer.evaluator import code_use
+from trainer.experiment import Experiment
+from utils.output import say, without_nan
 
 MOST_LISTED = 256  # numbers of a code whose KL is listed one by one
 # Every file that a test may leave: those of an earlier test do not stay beside this one's.
@@ -41,95 +26,141 @@ FILES = (
 )  # fmt: skip
 
 
-def write_report(
-    evaluator: Evaluator,
-    loader: BaseDataLoader,
-    config: Config,
-    made_with: dict[str, Any],
-    folder: Path,
-) -> None:
-    """Score, generate and draw into `folder`.
+class Tester:
+    """Tests the model of an experiment.
 
     Args:
-        loader: the training images.
-        made_with: which trained model this is, "checkpoint" and "epoch", and what of its config
-            was "changed" for this test; it goes into metrics.json.
+        experiment: with the weights of a checkpoint.
+
+    Attributes:
+        loader: the training images, in order.
+        splits: the images to score, by the name of their split.
     """
-    validation, loader = loader.split_validation(), loader.in_order()
-    splits = {"train": loader, "validation": validation}
-    splits = {name: split for name, split in splits.items() if split}
-    test = loader.split_test()
-    scores = _scores(evaluator, splits | ({"test": test} if test else {}))
-    say(_score_table(scores))
-    facts = {
-        "parameters": evaluator.model.parameter_count,
-        "code_size": evaluator.model.code_size,
-        "compression_ratio": evaluator.model.compression_ratio,
-        "data_range": list(evaluator.dataset.value_range),
-    } | made_with
-    if "logvar" in evaluator.model.gives:
-        facts |= _code_use(evaluator, splits.get("validation", loader))
-    _write_json(folder / "metrics.json", scores | facts)
-    scale = code_spread(evaluator, loader) if config.generation.relative else None
-    if note := undrawable(evaluator.dataset.labels.names):
-        say(note)
-    _make_images(evaluator, loader, config, scale, made_with["checkpoint"], folder)
-    draw_reconstructions(evaluator, loader, folder / "reconstructions.png")
-    draw_interpolation(evaluator, loader, folder / "interpolation.png")
-    _draw_codes(evaluator, loader, config, scale, folder)
-    if evaluator.corrupter:
-        draw_denoised(evaluator, validation or loader, folder / "denoised.png")
 
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment, self.evaluator = experiment, experiment.evaluator
+        self.config, self.model = experiment.config, experiment.model
+        self.loader, self.validation = experiment.loader.in_order(), experiment.validation
+        splits = {"train": self.loader, "validation": self.validation, "test": experiment.test}
+        self.splits = {name: split for name, split in splits.items() if split}
 
-def _code_use(evaluator: Evaluator, loader: BaseDataLoader) -> dict[str, Any]:
-    """How much a VAE tells in its code; the KL of each number where they are few."""
-    active, kl = code_use(evaluator, loader)
-    facts: dict[str, Any] = {"active_units": active, "kl": float(kl.sum())}
-    return facts | ({"kl_per_unit": kl.tolist()} if len(kl) <= MOST_LISTED else {})
+    @cached_property
+    def generator(self) -> Generator:
+        """Makes images from those that the model was trained on."""
+        is_relative = self.config.generation.relative
+        unit = code_spread(self.evaluator, self.loader) if is_relative else None
+        return Generator(self.evaluator, self.loader, unit)
 
+    @cached_property
+    def children(self) -> Children:
+        """The images to make."""
+        sources = originals(self.loader, self.config.generation.split)
+        labels = self.experiment.dataset.labels.indices
+        return plan_children(sources, labels, self.config.generation, self.config.seed)
 
-def _draw_codes(
-    evaluator: Evaluator,
-    loader: BaseDataLoader,
-    config: Config,
-    scale: torch.Tensor | None,
-    folder: Path,
-) -> None:
-    """Every picture of the code that this model allows."""
-    size, settings, seed = evaluator.model.code_size, config.generation, config.seed
-    levels = settings.levels()
-    levels = levels if len(levels) > 1 else [times * levels[0] for times in (1, 2, 4, 8)]
-    draw_noise_levels(evaluator, loader, levels, scale, folder / "noise.png")
-    draw_cloud(evaluator, loader, folder / "latent.png")
-    if "logvar" in evaluator.model.gives:
-        draw_prior(evaluator, seed, folder / "prior.png")
-        draw_posterior(evaluator, loader, seed, folder / "posterior.png")
-    if size <= LARGEST_PRINTED:
-        codes = evaluator.encode(loader).flatten(1)
-        draw_random_codes(evaluator, codes, seed, folder / "random_codes.png")
-        if size == 2:
-            draw_code_grid(evaluator, codes, settings.grid or 15, folder / "latent_grid.png")
+    def check_room(self, folder: Path) -> None:
+        """Check that a report fits on the disk of `folder`.
 
+        Raises:
+            ConfigError: the images to make do not.
+        """
+        check_room(self.children, self.experiment.dataset, self.config.generation, folder)
 
-def _scores(evaluator: Evaluator, splits: dict[str, BaseDataLoader]) -> dict[str, Any]:
-    """The scores of each split, and those of the baselines on it.
+    def report(self, folder: Path) -> None:
+        """Score, generate and draw into `folder`."""
+        scores = self.score()
+        say(_score_table(scores))
+        _write_json(folder / "metrics.json", scores | self.facts())
+        if note := undrawable(self.experiment.dataset.labels.names):
+            say(note)
+        self.generate(folder)
+        self.draw(folder)
 
-    Where images are corrupted, a split's scores are those of the cleaned images; `corrupted` are
-    the scores without cleaning, and `psnr_gain` is what the model adds to their PSNR in dB.
-    """
-    found: dict[str, Any] = {"splits": {}, "baselines": {}}
-    for name, split in splits.items():
-        found["splits"][name] = {"count": split.count} | evaluator.score(split)
-        if evaluator.corrupter:
-            corrupted = score_baseline(lambda seen: seen, evaluator, split)
-            gain = found["splits"][name]["psnr"] - corrupted["psnr"]
-            found["splits"][name] |= {"corrupted": corrupted, "psnr_gain": gain}
-    for name, reconstruct in baselines(splits["train"], evaluator.model.code_size).items():
-        found["baselines"][name] = {
-            split: score_baseline(reconstruct, evaluator, images)
-            for split, images in splits.items()
+    def score(self) -> dict[str, Any]:
+        """The scores of each split, and those of the baselines on it.
+
+        Where images are corrupted, a split's scores are those of the cleaned images; `corrupted`
+        are the scores without cleaning, and `psnr_gain` is what the model adds to their PSNR in
+        dB.
+        """
+        found: dict[str, Any] = {"splits": {}, "baselines": {}}
+        for name, split in self.splits.items():
+            own: dict[str, Any] = {"count": split.count} | self.evaluator.score(split)
+            if self.evaluator.corrupter:
+                corrupted = score_baseline(lambda shown: shown, self.evaluator, split)
+                gain = own["psnr"] - corrupted["psnr"]
+                own |= {"corrupted": corrupted, "psnr_gain": gain}
+            found["splits"][name] = own
+        for name, reconstruct in baselines(self.loader, self.model.code_size).items():
+            found["baselines"][name] = {
+                split: score_baseline(reconstruct, self.evaluator, images)
+                for split, images in self.splits.items()
+            }
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """What model this is, and what of its config was changed for this test."""
+        start, checkpoint = self.experiment.start, self.experiment.checkpoint
+        facts: dict[str, Any] = {
+            "parameters": self.model.parameter_count,
+            "code_size": self.model.code_size,
+            "compression_ratio": self.model.compression_ratio,
+            "data_range": list(self.experiment.dataset.value_range),
+            "checkpoint": str(start.path),
+            "epoch": checkpoint.epoch if checkpoint else 0,
+            "changed": list(start.overrides),
         }
-    return found
+        if "logvar" in self.model.gives:
+            facts |= self._code_use(self.validation or self.loader)
+        return facts
+
+    def generate(self, folder: Path) -> None:
+        """The generated arrays, and what each image was made from."""
+        split, labels = self.config.generation.split, self.experiment.dataset.labels
+        sources = originals(self.loader, split)
+        missing = sorted(set(labels.indices.tolist()) - set(labels.indices[sources].tolist()))
+        if missing:
+            names = ", ".join(labels.names[label] for label in missing)
+            say(f"note: split '{split}' has no image of {names}, so none is made")
+        facts = {
+            "checkpoint": str(self.experiment.start.path),
+            "split": split,
+            "relative": self.config.generation.relative,
+        }
+        write_generated(self.generator, self.children, facts, folder)
+        say(f"{self.children.count} generated images from {len(sources)} of split '{split}'")
+
+    def draw(self, folder: Path) -> None:
+        """Every picture that this model allows."""
+        pictures = Pictures(self.generator, folder)
+        pictures.generated(self.children)
+        pictures.reconstructions()
+        pictures.interpolation()
+        self._draw_codes(CodePictures(self.generator, folder))
+        if self.evaluator.corrupter:
+            pictures.denoised(self.validation or self.loader)
+
+    def _draw_codes(self, pictures: CodePictures) -> None:
+        size, settings, seed = self.model.code_size, self.config.generation, self.config.seed
+        levels = settings.levels()
+        pictures.noise_levels(
+            levels if len(levels) > 1 else [times * levels[0] for times in (1, 2, 4, 8)]
+        )
+        pictures.cloud()
+        if "logvar" in self.model.gives:
+            pictures.prior(seed)
+            pictures.posterior(seed)
+        if size <= LARGEST_PRINTED:
+            codes = self.evaluator.encode(self.loader).flatten(1)
+            pictures.random_codes(codes, seed)
+            if size == 2:
+                pictures.code_grid(codes, settings.grid or 15)
+
+    def _code_use(self, loader: BaseDataLoader) -> dict[str, Any]:
+        """How much a VAE tells in its code; the KL of each number where they are few."""
+        active, kl = code_use(self.evaluator, loader)
+        facts: dict[str, Any] = {"active_units": active, "kl": float(kl.sum())}
+        return facts | ({"kl_per_unit": kl.tolist()} if len(kl) <= MOST_LISTED else {})
 
 
 def _score_table(scores: dict[str, Any]) -> str:
@@ -148,35 +179,5 @@ def _score_table(scores: dict[str, Any]) -> str:
     return columns(rows)
 
 
-def _make_images(
-    evaluator: Evaluator,
-    loader: BaseDataLoader,
-    config: Config,
-    scale: torch.Tensor | None,
-    checkpoint: str,
-    folder: Path,
-) -> None:
-    """The generated arrays, what each image was made from, and a picture for each class."""
-    settings = config.generation
-    labels = evaluator.dataset.labels.indices
-    sources = originals(loader, settings.split)
-    missing = sorted(set(labels.tolist()) - set(labels[sources].tolist()))
-    if missing:
-        names = ", ".join(evaluator.dataset.labels.names[label] for label in missing)
-        say(f"note: split '{settings.split}' has no image of {names}, so none is made")
-    children = plan_children(sources, labels, settings, config.seed)
-    facts = {"checkpoint": checkpoint, "split": settings.split, "relative": settings.relative}
-    write_generated(evaluator, loader, children, scale, facts, folder)
-    draw_generated(evaluator, loader, children, scale, folder / "generated.png")
-    say(f"{children.count} generated images from {len(sources)} of split '{settings.split}'")
-
-
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(_without_nan(content), indent=1) + "\n", encoding="utf-8")
-
-
-def _without_nan(content: Any) -> Any:
-    """`content` with null for what is no number: JSON has no NaN."""
-    if isinstance(content, dict):
-        return {key: _without_nan(value) for key, value in content.items()}
-    return None if isinstance(content, float) and not math.isfinite(content) else content
+    path.write_text(json.dumps(without_nan(content), indent=1) + "\n", encoding="utf-8")

@@ -5,7 +5,6 @@ import matplotlib.figure
 import torch
 import torch._dynamo  # the first optimizer of a process imports it
 import torchmetrics.functional.image
-import trainer.optimizer_state
 
 import logger.run
 import trainer.start

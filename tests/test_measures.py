@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio
+from trainer.monitoring import check_monitor
 
 from base.base_trainer import Monitor
 from model.loss import BCE, L1, MSE
 from model.metric import MAP_METRICS, METRICS, best, psnr, ssim
 from trainer.catalogue import catalogue
-from trainer.monitoring import check_monitor
 from trainer.sums import Sums
 from utils.config.check import check_config
 

@@ -38,9 +38,9 @@ class Killed:
         self.number = number
 
     def __call__(self):
-        import tester.tester
+        from tester.pictures import Pictures
 
-        tester.tester.draw_reconstructions = lambda *_: os.kill(os.getpid(), self.number)
+        Pictures.reconstructions = lambda _: os.kill(os.getpid(), self.number)
 
 
 class Held:
@@ -50,9 +50,9 @@ class Held:
         self.path = path
 
     def __call__(self):
-        import tester.tester
+        from tester.pictures import Pictures
 
-        draw = tester.tester.draw_reconstructions
+        draw = Pictures.reconstructions
 
         def wait_and_draw(*arguments):
             print("pictures are due", flush=True)
@@ -60,7 +60,7 @@ class Held:
                 time.sleep(0.02)
             draw(*arguments)
 
-        tester.tester.draw_reconstructions = wait_and_draw
+        Pictures.reconstructions = wait_and_draw
 
 
 def evaluate(run, output, before=None, *more):

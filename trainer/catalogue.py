@@ -7,14 +7,17 @@ import torch
 
 import data_loader
 import model
+import trainer
 from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
+from base.base_trainer import BaseTrainer
 from data_loader.corruption import BaseCorruption
 from model.loss import BaseLoss
+from model.metric import MAP_METRICS, METRICS, Metric
 from trainer.rules import CHECKS
 from utils.config.check import Catalogue
-from utils.config.classes import discover, is_buildable
+from utils.config.classes import discover, functions_with, is_buildable
 
 _FUNCTION = (
     "its lr_lambda is a function, which a config cannot hold; StepLR, MultiStepLR, ExponentialLR "
@@ -53,8 +56,14 @@ def catalogue() -> Catalogue:
         "loss": discover(model, BaseLoss),
         "optimizer": _torch_classes(optim, optim.Optimizer),
         "lr_scheduler": _torch_classes(optim.lr_scheduler, optim.lr_scheduler.LRScheduler),
+        "trainer": discover(trainer, BaseTrainer),
     }
-    return Catalogue(parts, CHECKS, UNFIT)
+    return Catalogue(parts, CHECKS, UNFIT, _metrics())
+
+
+def _metrics() -> dict[str, Metric]:
+    """The metrics of this project, and every function of `model/` that is marked as one."""
+    return METRICS | MAP_METRICS | functions_with(model, "best")
 
 
 def _torch_classes(module: ModuleType, base: type) -> dict[str, type]:
@@ -69,11 +78,3 @@ def _torch_classes(module: ModuleType, base: type) -> dict[str, type]:
         and name not in UNFIT["optimizer"]
         and is_buildable(value)
     }
-
-
-def fuse(optimizer: torch.optim.Optimizer, device: torch.device) -> torch.optim.Optimizer:
-    """Let an optimizer that can update all weights in one pass do so, unless told otherwise."""
-    for group in optimizer.param_groups:
-        if group.get("fused", False) is None and not group.get("foreach"):
-            group["fused"] = device.type in ("cpu", "cuda")
-    return optimizer

@@ -1,4 +1,7 @@
-"""What a model shows before its weights exist: on torch's meta device it has shapes alone."""
+"""What only the parts themselves can tell: whether they fit one another, and this machine.
+
+A model is looked at before its weights exist: on torch's meta device it has shapes alone.
+"""
 
 import math
 from collections.abc import Iterator
@@ -8,13 +11,17 @@ import torch
 from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
+from model.loss import BaseLoss
+from model.metric import SMALLEST_SSIM_SIDE
 from model.network import REACH
+from model.sizes import shape_text
 from trainer.memory import check_memory, needs_of
+from trainer.rules import watched
 from utils.config.build import build
 from utils.config.check import Catalogue
 from utils.config.messages import MISSING, Problem, refuse
 from utils.config.sections import Config
-from utils.errors import ConfigError
+from utils.errors import ConfigError, first_line
 
 
 def check_network(
@@ -70,3 +77,74 @@ def _check_reach(
     is_mirrored = config.arch.args.get("output_activation") == ending
     path = "arch.args.output_activation" if is_mirrored else "arch"
     yield Problem(path, ending if is_mirrored else MISSING, rule)
+
+
+def check_fit(
+    config: Config,
+    network: BaseModel,
+    loss: BaseLoss,
+    loader: BaseDataLoader,
+    validation: BaseDataLoader | None,
+) -> None:
+    """Check what only the built parts can tell.
+
+    Raises:
+        ConfigError: every problem, a line each.
+    """
+    dataset = loader.dataset
+    problems = list(_check_shapes(config, network, dataset.shape))
+    if problems:
+        refuse("config", problems)
+    if config.generation.grid and network.code_size != 2:
+        rule = f"needs a code of 2 numbers, this one has {network.code_size:,}; leave it out"
+        problems.append(Problem("generation.grid", config.generation.grid, rule))
+    if loader.ranks.count > loader.count:
+        rule = (
+            f"are more than the {loader.count} training images, and each needs one; lower "
+            "--nproc_per_node"
+        )
+        problems.append(Problem("torchrun processes", loader.ranks.count, rule))
+    if watched(config).startswith("val_") and not validation:
+        rule = (
+            "no image is held out for validation; raise data_loader.args.validation_split "
+            "or watch 'min loss'"
+        )
+        problems.append(Problem("trainer.monitor", config.trainer.monitor, rule))
+    if config.generation.split == "validation" and not validation:
+        rule = "no image is held out for validation; take 'train'"
+        problems.append(Problem("generation.split", "validation", rule))
+    if "ssim" in config.metrics and min(dataset.shape[1:]) < SMALLEST_SSIM_SIDE:
+        rule = f"needs {SMALLEST_SSIM_SIDE} pixels a side, images are {shape_text(dataset.shape)}"
+        problems.append(Problem("metrics", "ssim", rule))
+    if loss.needs_probabilities and network.output_activation != "sigmoid":
+        rule = 'needs reconstructions in [0, 1]; end the decoder with "activation": "sigmoid"'
+        problems.append(Problem("loss.type", config.loss.type, rule))
+    if loss.needs_probabilities and dataset.value_range != (0.0, 1.0):
+        rule = f"needs images in [0, 1], not in {list(dataset.value_range)}"
+        problems.append(Problem("loss.type", config.loss.type, rule))
+    if problems:
+        refuse("config", problems)
+
+
+def _check_shapes(
+    config: Config, network: BaseModel, shape: tuple[int, int, int]
+) -> Iterator[Problem]:
+    """The model computes, and its code and its images have the shapes that they should."""
+    cls = config.arch.type
+    if getattr(network, "code_shape", None) is None:
+        yield Problem("arch.type", cls, "sets no code_shape; set it in the constructor")
+        return
+    device = next(network.parameters()).device
+    network.eval()
+    try:
+        with torch.no_grad():
+            code = network.encode(torch.zeros(2, *shape, device=device))
+            made = network.decode(code)
+    except (RuntimeError, ValueError) as error:  # what torch raises for what does not fit
+        reason = first_line(error)
+        yield Problem("arch.type", cls, f"cannot compute images of {shape_text(shape)}: {reason}")
+        return
+    for what, found, due in (("codes", code, network.code_shape), ("images", made, shape)):
+        if tuple(found.shape[1:]) != tuple(due):
+            rule = f"makes {what} of {shape_text(found.shape[1:])}, not of {shape_text(due)}"
+            yield Problem("arch.type", cls, rule)

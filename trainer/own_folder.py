@@ -9,8 +9,9 @@ from utils.checkpoint import Checkpoint, checkpoints_in, place_of
 from utils.config.changes import changes_of
 from utils.config.check import Catalogue, check_config
 from utils.config.messages import shown
+from utils.config.overrides import flat
 from utils.config.sections import Config
-from utils.config.source import flat, read_json
+from utils.config.source import read_json
 from utils.errors import CheckpointError, ConfigError, OtherProgramError
 
 ON_PURPOSE = (

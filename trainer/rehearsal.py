@@ -12,29 +12,32 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from utils.config.check import Catalogue
 from utils.config.classes import arguments_model
 from utils.config.messages import Problem
 from utils.config.sections import Config, Part
 from utils.errors import first_line
 
-Parts = dict[str, dict[str, type]]  # part -> type -> class
 LONGEST = 100_000  # epochs stepped through: half a second
 
 
-def rehearse_optimizer(config: Config, parts: Parts) -> Iterator[Problem]:
+def rehearse_optimizer(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
     """The optimizer takes its arguments."""
-    cls = parts["optimizer"][config.optimizer.type]
+    cls = catalogue.parts["optimizer"][config.optimizer.type]
     yield from _refusal(config.optimizer, cls, "optimizer", lambda part: _optimizer(cls, part))
 
 
-def rehearse_scheduler(config: Config, parts: Parts) -> Iterator[Problem]:
+def rehearse_scheduler(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
     """The scheduler takes its arguments and gives every epoch a learning rate."""
     if not config.lr_scheduler:
         return
     is_cycle = config.lr_scheduler.type == "OneCycleLR"
-    if any(rehearse_optimizer(config, parts)) or (is_cycle and any(check_length(config, parts))):
+    if any(rehearse_optimizer(config, catalogue)):
         return  # said already
-    optimizers, cls = parts["optimizer"], parts["lr_scheduler"][config.lr_scheduler.type]
+    if is_cycle and any(check_length(config, catalogue)):
+        return
+    optimizers = catalogue.parts["optimizer"]
+    cls = catalogue.parts["lr_scheduler"][config.lr_scheduler.type]
 
     def rehearse(part: Part) -> None:
         optimizer = _optimizer(optimizers[config.optimizer.type], config.optimizer)
@@ -43,7 +46,7 @@ def rehearse_scheduler(config: Config, parts: Parts) -> Iterator[Problem]:
     yield from _refusal(config.lr_scheduler, cls, "lr_scheduler", rehearse)
 
 
-def check_length(config: Config, parts: Parts) -> Iterator[Problem]:
+def check_length(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
     """A cycle that torch's users count in batches is counted in epochs here, and is reached."""
     scheduler, epochs = config.lr_scheduler, config.trainer.epochs
     args = scheduler.args if scheduler else {}

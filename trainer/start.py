@@ -11,8 +11,8 @@ from trainer.own_folder import check_own, run_config
 from utils.checkpoint import Checkpoint, find_run, newest_checkpoint
 from utils.config.changes import Key, changes_of, keys_of
 from utils.config.check import Catalogue, check_config
+from utils.config.overrides import apply_overrides, key_of, value_at
 from utils.config.sections import Config
-from utils.config.source import apply_overrides, key_of, value_at
 from utils.errors import CheckpointError, ConfigError
 from utils.lock import hold, last_held_by_sibling, refuse_held
 from utils.output import check_writable, say
@@ -39,7 +39,7 @@ class Start:
     checkpoint: Checkpoint | None = None
     """None where training begins with its first step."""
     folder: Path | None = None
-    """Of the run to go on with."""
+    """Of the run."""
     path: Path | None = None
     """The checkpoint's file, where its model is tested."""
     overrides: tuple[str, ...] = ()
@@ -117,7 +117,7 @@ class Start:
         config = check_config(content, classes, path, overrides)
         for override in overrides:
             _check_tested(override, config, classes)
-        return cls(config, checkpoint, path=path, overrides=tuple(overrides))
+        return cls(config, checkpoint, path.parent, path, tuple(overrides))
 
     def check_data(self, data: dict[str, Any]) -> None:
         """Raise a CheckpointError where the data are not those the checkpoint was trained on."""

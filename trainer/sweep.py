@@ -15,7 +15,10 @@ import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from logger.tensorboard import write_hparams
+from trainer.catalogue import catalogue
 from utils.config.build import build
+from utils.config.changes import changes_of
 from utils.config.check import Catalogue, check_config
 from utils.config.overrides import apply_overrides
 from utils.config.sections import Config
@@ -24,8 +27,6 @@ from utils.output import say
 
 PROGRAMS = Path(__file__).parent.parent
 FACTS = ("parameters", "code_size", "compression_ratio")
-# What of the trainer's section does not touch the scores.
-UNSEEN = ("save_dir", "save_period", "save_steps", "tensorboard")
 
 
 class Member(NamedTuple):
@@ -48,7 +49,7 @@ class Member(NamedTuple):
         return ", ".join(words) or "as it is"
 
 
-def run_sweep(config: Config, device: str, classes: Catalogue) -> None:
+def run_sweep(config: Config, device: str) -> None:
     """Run what is missing of a sweep and write its table into saved/<name>-sweep/.
 
     Args:
@@ -58,7 +59,7 @@ def run_sweep(config: Config, device: str, classes: Catalogue) -> None:
         ConfigError: a member that cannot be run; nothing has been run then.
         TrainingError: a member that failed.
     """
-    members = plan_sweep(config, classes)
+    members = plan_sweep(config, catalogue())
     folder = Path(config.trainer.save_dir) / f"{config.name}-sweep"
     folder.mkdir(parents=True, exist_ok=True)
     results = []
@@ -80,7 +81,11 @@ def plan_sweep(config: Config, classes: Catalogue) -> list[Member]:
             checked = check_config(changed, classes, f"sweep.runs.{place}")
             member = checked.as_json()
             # What is trained alike finds the same folder, however often the sweep is started.
-            trainer = {key: value for key, value in member["trainer"].items() if key not in UNSEEN}
+            trainer = {
+                key: value
+                for key, value in member["trainer"].items()
+                if changes_of(f"trainer.{key}", checked, classes.parts).trains
+            }
             where = json.dumps(member["dataset"])
             if where not in data:
                 data[where] = build(checked, classes, "dataset").fingerprint()
@@ -157,7 +162,7 @@ def sweep_table(results: list[tuple[Member, dict[str, Any]]]) -> list[dict[str, 
         ]
         row = {"setting": setting, "seeds": len(reports), "split": split}
         row |= {fact: reports[0][fact] for fact in FACTS}
-        scores = [_flat(report["splits"][split]) for report in reports]
+        scores = [_flat_scores(report["splits"][split]) for report in reports]
         for name in scores[0]:
             values = [numbers[name] for numbers in scores]
             if name != "count" and None not in values:
@@ -167,7 +172,7 @@ def sweep_table(results: list[tuple[Member, dict[str, Any]]]) -> list[dict[str, 
     return rows
 
 
-def _flat(scores: dict[str, Any]) -> dict[str, float | None]:
+def _flat_scores(scores: dict[str, Any]) -> dict[str, float | None]:
     """The scores of a split; those of the corrupted images, which lie deeper, by both names."""
     flat: dict[str, float | None] = {}
     for name, value in scores.items():
@@ -189,14 +194,12 @@ def write_table(
     writer.writeheader()
     writer.writerows(table)
     (folder / "table.csv").write_text(lines.getvalue(), encoding="utf-8")
-    from logger.tensorboard import write_hparams
-
     splits = dict(zip(dict.fromkeys(member.place for member, _ in results), table, strict=True))
     for old in folder.glob("hparams/**/events.*"):
         old.unlink()
     for member, report in results:
         split = splits[member.place]["split"]
-        flat = _flat(report["splits"][split])
+        flat = _flat_scores(report["splits"][split])
         numbers = {name: value for name, value in flat.items() if value is not None}
         settings = {"setting": member.place, "seed": member.seed} | member.overrides
         write_hparams(folder / "hparams" / member.folder.name, settings, numbers)

@@ -11,10 +11,12 @@ from base.base_data_loader import BaseDataLoader, Batch
 from base.base_trainer import BaseTrainer
 from logger.run import Run
 from logger.tables import model_report
-from logger.tiles import tile
-from trainer.evaluator import Evaluator, code_use
+from logger.tensorboard import tile
+from trainer.evaluator import code_use
+from trainer.experiment import Experiment
 from trainer.sums import Sums
-from utils.config.sections import Config
+from utils.checkpoint import Checkpoint
+from utils.config.messages import shown
 from utils.errors import CheckpointError
 from utils.seed import seed_step
 
@@ -26,29 +28,19 @@ MOST_NUMBERS = 1_000_000
 class Trainer(BaseTrainer):
     """Trains a model to give back the images of a loader.
 
+    One of your own extends it in a file of `trainer/`: it may make another `update`, add to
+    `epoch_numbers` and `show_epoch`, and `keep` what else a checkpoint has to hold.
+
     Args:
-        evaluator: the model, and how its reconstructions are measured.
-        optimizer, scheduler: what changes the weights, and its rate; the scheduler may be None.
-        loader: the training images, and the ranks that share them.
-        validation: the images held out, or None.
-        config, data, run: as in BaseTrainer.
+        experiment: what is trained, on what, and where.
+        run: where logs and files go.
     """
 
-    def __init__(
-        self,
-        evaluator: Evaluator,
-        optimizer: torch.optim.Optimizer,
-        scheduler: Any,
-        loader: BaseDataLoader,
-        validation: BaseDataLoader | None,
-        config: Config,
-        data: dict[str, Any],
-        run: Run,
-    ) -> None:
-        model, ranks = evaluator.model, loader.ranks
-        super().__init__(model, optimizer, scheduler, config, data, run, ranks)
-        self.evaluator, self.loader, self.validation = evaluator, loader, validation
-        self._parallel = ranks.parallel(evaluator.network)
+    def __init__(self, experiment: Experiment, run: Run) -> None:
+        super().__init__(experiment, run)
+        self.experiment, self.evaluator = experiment, experiment.evaluator
+        self.loader, self.validation = experiment.loader, experiment.validation
+        self._parallel = self.ranks.parallel(self.evaluator.network)
         self.kl_of_units: torch.Tensor | None = None  # of a VAE's code, after each epoch
         self.sums = Sums()  # over this rank's images of the epoch so far
 
@@ -89,28 +81,55 @@ class Trainer(BaseTrainer):
         """Train on every image once, then look at the images held out."""
         numbers = {"lr": float(self.optimizer.param_groups[0]["lr"])}
         self.evaluator.loss.begin_epoch(epoch)
-        started, before = time.perf_counter(), self.seen
+        started, before = time.perf_counter(), self.trained
         self._train_batches(epoch)
         numbers |= self.sums.means(self.ranks)
         if not before:  # of an epoch that was begun elsewhere the time is not known
-            numbers["images_per_second"] = self.seen / (time.perf_counter() - started)
+            numbers["images_per_second"] = self.trained / (time.perf_counter() - started)
+        numbers |= self.epoch_numbers()
+        numbers["seconds"] = time.perf_counter() - started
+        self.sums, self.trained = Sums(), 0
+        return numbers
+
+    def epoch_numbers(self) -> dict[str, float]:
+        """What is measured after each epoch, by name: 'val_loss', 'val_psnr', ..."""
+        numbers: dict[str, float] = {}
         if self.validation:
             scores = self.evaluator.score(self.validation, after_batch=self.stop_if_asked)
             numbers |= {f"val_{name}": score for name, score in scores.items()}
         if "logvar" in self.model.gives:
             looked_at = self.validation or self.loader.in_order()
             numbers["active_units"], self.kl_of_units = code_use(self.evaluator, looked_at)
-        numbers["seconds"] = time.perf_counter() - started
-        self.sums, self.seen = Sums(), 0
         return numbers
+
+    def update(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
+        """Change the weights once -> the terms and metrics of each image that counts."""
+        output = self.reconstruct(epoch, batch)
+        numbers = batch.counting(self.evaluator.measure(output, batch.images))
+        self.descend(epoch, batch, numbers)
+        return numbers
+
+    def reconstruct(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
+        """What the model makes of a batch as training shows it: 'reconstruction', 'code', ..."""
+        place = epoch, self.step, self.ranks.rank
+        shown = self.evaluator.corrupter.in_step(batch.images, *place)
+        return self.evaluator.run(shown, self._parallel)
+
+    def descend(self, epoch: int, batch: Batch, numbers: dict[str, torch.Tensor]) -> None:
+        """One step of the optimizer down the mean of numbers["loss"], [n], if all is finite."""
+        self.optimizer.zero_grad()
+        # Every image moves the weights by as much, those of a smaller last batch too. Between
+        # ranks gradients are averaged, so that this is the sum over all of them by their number.
+        (numbers["loss"].sum() / self.loader.batch_size).backward()
+        self.guard.check(epoch, self.step, batch.indices[: batch.counted], numbers)
+        self.optimizer.step()
 
     def _train_batches(self, epoch: int) -> None:
         """Train on the images of the epoch that remain; in a new epoch, on all."""
         self.model.train()
         for batch in self._remaining_batches(epoch):
-            seed_step(self.config.seed, epoch, self.step, self.ranks.rank)
             self.sums.add(self._train_batch(epoch, batch))
-            self.seen = min(self.seen + self.loader.images_per_step, self.loader.count)
+            self.trained = min(self.trained + self.loader.images_per_step, self.loader.count)
             self.finish_step()
         self.guard.read()
         self.ranks.copy_buffers(self.model)
@@ -118,70 +137,79 @@ class Trainer(BaseTrainer):
     def _remaining_batches(self, epoch: int) -> Iterable[Batch]:
         """The batches of the epoch that are not trained yet, under a progress bar."""
         return tqdm(
-            self.loader.batches(epoch, self.seen),
+            self.loader.batches(epoch, self.trained),
             f"epoch {epoch}",
             total=len(self.loader),
-            initial=self.seen // self.loader.images_per_step,
+            initial=self.trained // self.loader.images_per_step,
             leave=False,
             disable=None if self.ranks.leads else True,  # None: where nobody watches
         )
 
     def _train_batch(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
-        """One update -> the terms and metrics of each image."""
-        place = epoch, self.step, self.ranks.rank
-        seen = self.evaluator.corrupter.in_step(batch.images, *place)
-        output = self.evaluator.run(seen, self._parallel)
-        numbers = batch.counting(self.evaluator.measure(output, batch.images))
-        self.optimizer.zero_grad()
-        # Every image moves the weights by as much, those of a smaller last batch too. Between
-        # ranks gradients are averaged, so that this is the sum over all of them by their number.
-        (numbers["loss"].sum() / self.loader.batch_size).backward()
-        self.guard.check(epoch, self.step, batch.indices[: batch.counted], numbers)
-        self.optimizer.step()
-        return numbers
+        """One step, whose random numbers follow from its place alone."""
+        seed_step(self.config.seed, epoch, self.step, self.ranks.rank)
+        return self.update(epoch, batch)
 
     def within_epoch(self) -> dict[str, Any]:
         """The sums over the images of this epoch so far, those of all ranks."""
-        return self.sums.state(self.ranks) if self.seen else super().within_epoch()
+        return self.sums.state(self.ranks) if self.trained else super().within_epoch()
 
-    def resume(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the counters of a checkpoint, and the epoch where it was left.
+    def go_on(self) -> None:
+        """Go on from the checkpoint of the experiment.
 
         Raises:
-            CheckpointError: it was left where no batch of this loader ends.
+            CheckpointError: it is of other parts, or was written where no batch ends.
         """
-        within = checkpoint["within_epoch"]
-        count, images, per_step = within["count"], self.loader.count, self.loader.images_per_step
-        is_other_step = checkpoint["machine"].get("processes") != self.ranks.count
+        start, checkpoint = self.experiment.start, self.experiment.checkpoint
+        if not checkpoint:
+            return
+        self._check_place(checkpoint)
+        changes = (
+            f"{change.key} from {shown(change.before)} to {shown(change.now)}"
+            for change in start.changed(self.config)
+        )
+        self.sums = self._own_sums(checkpoint)
+        self.resume(checkpoint, changes, start.new_rate())
+
+    def _check_place(self, checkpoint: Checkpoint) -> None:
+        count, images, per_step = (
+            checkpoint.trained,
+            self.loader.count,
+            self.loader.images_per_step,
+        )
+        is_other_step = checkpoint.machine.get("processes") != self.ranks.count
         if count > images or (count % per_step and count != images and not is_other_step):
             raise CheckpointError(
                 f"within_epoch: {count} images are trained, but epochs have {images} in steps "
                 f"of {per_step}"
             )
-        super().resume(checkpoint)
-        if not self.ranks.leads:  # the leader alone carries what is summed already
+
+    def _own_sums(self, checkpoint: Checkpoint) -> Sums:
+        """The sums of a begun epoch, which the leader alone carries on."""
+        within = checkpoint.within_epoch
+        if not self.ranks.leads:
             within = {"count": 0, "totals": dict.fromkeys(within["totals"], 0.0)}
-        self.sums = Sums(within)
+        return Sums(within)
 
     def show_epoch(self) -> None:
-        """Show a few images above what was seen of them and their reconstructions."""
+        """Show a few images above what the model was shown and its reconstructions."""
         if not self.run.board:
             return
-        shown = self.validation or self.loader
+        loader = self.validation or self.loader
         if self.kl_of_units is not None:
             self.run.board.add_spread(self.epoch, "kl of each code number", self.kl_of_units)
         if self.is_finished():
             most = min(PROJECTED, MOST_NUMBERS // self.model.code_size)
-            self._show_codes(shown.of(shown.indices[:most]))
-        batch = next(shown.of(shown.indices[:PREVIEWED]).batches())
+            self._show_codes(loader.of(loader.indices[:most]))
+        batch = next(loader.of(loader.indices[:PREVIEWED]).batches())
         self.model.eval()
         if self.epoch <= self.settings.save_period:  # not before training: that takes a while
             self.run.board.add_graph(self.model, batch.images[:1])
         with torch.no_grad():
-            seen = self.evaluator.shown(batch)
-            made = self.evaluator.run(seen)["reconstruction"]
-        rows = [batch.images, seen, made] if self.evaluator.corrupter else [batch.images, made]
-        picture = tile([shown.dataset.to_rgb(row.cpu()) for row in rows])
+            shown = self.evaluator.shown(batch)
+            made = self.evaluator.run(shown)["reconstruction"]
+        rows = [batch.images, shown, made] if self.evaluator.corrupter else [batch.images, made]
+        picture = tile([self.dataset.to_rgb(row.cpu()) for row in rows])
         self.run.board.add_picture(self.epoch, "reconstructions", picture)
 
     def _show_codes(self, loader: BaseDataLoader) -> None:

@@ -205,15 +205,20 @@ def checkpoint_name(epoch: int, step: int | None = None) -> str:
     return f"checkpoint-epoch{epoch}{within}.pth"
 
 
-def place_of(path: Path) -> tuple[int, float] | None:
-    """Epoch and step of a checkpoint file's name, the end of an epoch as step infinity."""
-    match = re.fullmatch(r"checkpoint-epoch(\d+)(?:-step(\d+))?\.pth", path.name)
-    return match and (int(match[1]), int(match[2]) if match[2] else math.inf)
+NUMBERED = re.compile(r"checkpoint-epoch(\d+)(?:-step(\d+))?\.pth")
+
+
+def place_of(path: Path) -> tuple[int, float]:
+    """Epoch and step of a numbered checkpoint's name, the end of an epoch as step infinity."""
+    match = NUMBERED.fullmatch(path.name)
+    if not match:
+        raise ValueError(f"{path.name} is not named as a numbered checkpoint")
+    return int(match[1]), int(match[2]) if match[2] else math.inf
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
     """The numbered checkpoints of a run, the newest first: epoch 10 comes after 9."""
-    numbered = [path for path in folder.glob("checkpoint-epoch*.pth") if place_of(path)]
+    numbered = [path for path in folder.glob("*.pth") if NUMBERED.fullmatch(path.name)]
     return sorted(numbered, key=place_of, reverse=True)
 
 
@@ -245,7 +250,7 @@ def find_run(path: Path, pattern: str = "*.pth") -> Path:
     return path if path in runs else max(runs, key=last_written)
 
 
-def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
+def newest_checkpoint(run: Path) -> tuple[Path, Checkpoint, list[str]]:
     """The newest checkpoint of a run that verifies, and what was wrong with newer ones.
 
     The best model comes last: it may be older than what was skipped, but it is whole.
@@ -257,7 +262,7 @@ def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
     best = run / "model_best.pth"
     for path in [*checkpoints_in(run), *([best] if best.exists() else [])]:
         try:
-            return path, load_checkpoint(path), skipped
+            return path, Checkpoint.read(path), skipped
         except CheckpointError as error:
             skipped.append(str(error))
     raise CheckpointError("; ".join(skipped) or f"{run}: holds no checkpoint-epoch<N>.pth")

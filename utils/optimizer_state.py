@@ -6,7 +6,7 @@ compared with what the parts themselves hold.
 
 import math
 from collections import Counter
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -17,6 +17,17 @@ from utils.finite import largest
 LISTED = 6  # differences a message lists at most
 # What torch raises for a state that it cannot use.
 UNUSABLE = (KeyError, TypeError, ValueError, AttributeError, RuntimeError)
+
+
+class Stateful(Protocol):
+    """What has a state that a checkpoint can hold: a module, an optimizer."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its state, of tensors and plain values."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
+        """Take up a state."""
 
 
 def load_weights(model: nn.Module, state: dict[str, Any]) -> None:
@@ -69,7 +80,7 @@ def load_states(
         raise CheckpointError(f"the optimizer's state cannot be used: {error}") from None
 
 
-def load_part(name: str, part: Any, saved: dict[str, Any] | None) -> None:
+def load_part(name: str, part: Stateful, saved: dict[str, Any] | None) -> None:
     """Give a part of one's own, whatever has a `load_state_dict`, its state of a checkpoint.
 
     Raises:

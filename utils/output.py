@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and one clear line where they cannot."""
 
+import math
 import os
 import shutil
 import sys
@@ -7,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from utils.errors import ConfigError, TrainingError
 from utils.lock import workshop
@@ -76,6 +78,13 @@ def say(message: str) -> None:
         print(message, flush=True)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, until the process ends
+
+
+def without_nan(content: Any) -> Any:
+    """`content` with null for what is no finite number: JSON has no NaN."""
+    if isinstance(content, dict):
+        return {key: without_nan(value) for key, value in content.items()}
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def append(path: Path, text: str) -> None:

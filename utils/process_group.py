@@ -90,8 +90,8 @@ class JoinedRanks(Ranks):
                 raise
             raise TrainingError(
                 f"rank {self.rank} lost another rank, which has ended or not answered for "
-                f"{ranks.PATIENCE} s; what it said itself tells why. The checkpoints are unharmed: go "
-                "on with -r"
+                f"{ranks.PATIENCE} s; what it said itself tells why. The checkpoints are "
+                "unharmed: go on with -r"
             ) from None
 
 

@@ -11,7 +11,7 @@ from utils.config.classes import arguments_model
 from utils.config.explain import explain
 from utils.config.messages import MISSING, Problem, dotted, hint, nearest, refuse
 from utils.config.overrides import apply_overrides
-from utils.config.sections import Config, Part
+from utils.config.sections import Config, Part, TrainerSection
 from utils.config.source import read_json
 from utils.config.template import advised
 
@@ -24,10 +24,12 @@ class Catalogue(NamedTuple):
 
     parts: dict[str, dict[str, type]]
     """The classes of each part of a config: part -> type -> class."""
-    checks: list[tuple[set[str], Callable[[Config, dict], Iterator[Problem]]]]
+    checks: list[tuple[set[str], Callable[[Config, "Catalogue"], Iterator[Problem]]]]
     """Checks between sections, each with the sections that have to be right by themselves."""
     unfit: dict[str, dict[str, str]]
     """Types that people look for in a part and that cannot be there: part -> type -> why."""
+    metrics: dict[str, Any]
+    """What measures reconstructions, by name."""
 
 
 # What stands in for sections that are wrong, so that the others can be checked together.
@@ -69,6 +71,8 @@ def check_config(
     """
     problems: list[Problem] = []
     complete = json.loads(json.dumps(content))
+    if isinstance(complete.get("trainer"), dict):
+        complete["trainer"].setdefault("type", TrainerSection.model_fields["type"].default)
     for key, classes in catalogue.parts.items():
         for path, part in _parts_at(complete.get(key), key):
             problems += _fill_part(part, path, classes, catalogue.unfit.get(key, {}))
@@ -79,7 +83,7 @@ def check_config(
     config = Config.model_validate_json(json.dumps(_STAND_IN | right))
     for sections, check in catalogue.checks:
         if not wrong & sections:
-            problems += check(config, catalogue.parts)
+            problems += check(config, catalogue)
     if problems:
         order = {key: place for place, key in enumerate(content)}
         problems.sort(key=lambda problem: order.get(_section(problem), len(order)))

@@ -50,6 +50,20 @@ def discover(package: types.ModuleType, base: type) -> dict[str, type]:
     return dict(sorted(found.items()))
 
 
+def functions_with(package: types.ModuleType, mark: str) -> dict[str, Callable]:
+    """The functions that the modules of `package` define and that have an attribute `mark`."""
+    found: dict[str, Callable] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        for name, value in vars(module).items():
+            is_own = inspect.isfunction(value) and value.__module__ == module.__name__
+            if is_own and hasattr(value, mark):
+                if name in found:
+                    raise TypeError(f"{name}: defined in two modules of {package.__name__}/")
+                found[name] = value
+    return found
+
+
 @cache
 def arguments_model(cls: type) -> type[BaseModel]:
     """A strict model of the arguments that a config may give to `cls`.

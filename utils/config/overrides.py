@@ -52,6 +52,27 @@ def key_of(override: str) -> str:
     return override.partition("=")[0]
 
 
+def value_at(content: Any, path: str) -> Any:
+    """What stands at a dotted path of nested JSON; {} where it leads nowhere."""
+    for step in path.split("."):
+        if isinstance(content, list) and step.isdecimal() and int(step) < len(content):
+            content = content[int(step)]
+        else:
+            content = content.get(step, {}) if isinstance(content, dict) else {}
+    return content
+
+
+def flat(content: Any, at: str = "") -> dict[str, Any]:
+    """Nested JSON as dotted path -> value."""
+    if not isinstance(content, dict | list) or not content:
+        return {at: content}
+    pairs = content.items() if isinstance(content, dict) else enumerate(content)
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        found |= flat(value, f"{at}.{key}" if at else str(key))
+    return found
+
+
 def _refuse_repeated(keys: list[str]) -> None:
     """Raise a ConfigError where one override would undo another."""
     for place, key in enumerate(keys):
