@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio
-from trainer.monitoring import check_monitor
 
 from base.base_trainer import Monitor
 from model.loss import BCE, L1, MSE
 from model.metric import MAP_METRICS, METRICS, best, psnr, ssim
 from trainer.catalogue import catalogue
+from trainer.rules import check_monitor
 from trainer.sums import Sums
 from utils.config.check import check_config
 
@@ -98,7 +98,7 @@ def watching(small):
 
     def watch(monitor, parts):
         config.trainer.monitor = monitor
-        return [problem.rule for problem in check_monitor(config, parts)]
+        return [problem.rule for problem in check_monitor(config, classes)]
 
     return watch
 
@@ -116,11 +116,11 @@ def test_a_metric_of_ones_own_is_watched_the_way_it_says(watching, monkeypatch):
         return output.flatten(1).mean(1)
 
     monkeypatch.setitem(METRICS, "own", own)
-    (rule,) = watching("max val_own", catalogue().parts)
-    assert rule.endswith('write @best("min") or @best("max") above own in model/metric.py')
+    (rule,) = watching("max val_own", catalogue())
+    assert rule.endswith('write @best("min") or @best("max") above own in its file')
     best("max")(own)
-    assert watching("max val_own", catalogue().parts) == []
-    (rule,) = watching("min own", catalogue().parts)
+    assert watching("max val_own", catalogue()) == []
+    (rule,) = watching("min own", catalogue())
     assert rule.endswith("own is better the higher it is; write 'max own'")
 
 
@@ -129,7 +129,7 @@ def test_a_term_of_ones_own_loss_may_rise(watching):
         terms = ("loss", "likelihood")
         rising = ("likelihood",)
 
-    parts = catalogue().parts | {"loss": {"MSE": Likelihood}}
+    parts = catalogue()._replace(parts=catalogue().parts | {"loss": {"MSE": Likelihood}})
     assert watching("max val_likelihood", parts) == watching("min loss", parts) == []
     (rule,) = watching("min val_likelihood", parts)
     assert rule.endswith("write 'max val_likelihood'")
