@@ -63,7 +63,7 @@ def workshop(folder: Path, wait: Callable[[str], None]) -> Iterator[Path]:
 def _enter(folder: Path, wait: Callable[[str], None]) -> int:
     """Lock a folder, made where need be, for as long as the file returned is open."""
     while True:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         try:
             file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         except FileNotFoundError:
