@@ -87,6 +87,8 @@ def _await(file: int, wait: Callable[[str], None]) -> None:
     except (BlockingIOError, PermissionError):
         wait(_holder(file))
         fcntl.lockf(file, fcntl.LOCK_EX)
+    except OSError:
+        return  # a file system without locks: nothing is promised there either
 
 
 def _is_at(file: int, path: Path) -> bool:
