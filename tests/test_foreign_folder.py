@@ -75,6 +75,16 @@ def test_a_run_that_was_moved_or_copied_goes_on(finished, tmp_path):
     assert end_state(run) == end_state(finished)
 
 
+def test_a_run_that_lost_numbers_in_a_power_cut_goes_on_twice(finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    first, *_, last = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_text(first + last)
+    for epochs in (6, 7):
+        assert f"epoch {epochs}/{epochs}" in resume(run, "-s", f"trainer.epochs={epochs}")
+    assert [line["epoch"] for line in lines_of(run)] == [1, 5, 6, 7]
+
+
 def test_a_checkpoint_in_another_runs_folder_is_refused(folder, other):
     shutil.copytree(other, folder, dirs_exist_ok=True)
     said = refused(folder)
@@ -96,7 +106,9 @@ def test_a_run_on_other_images_is_another_run(finished, folder):
     content = content_of(finished / checkpoint_name(5))
     content["data"]["crc32"] ^= 1
     save_checkpoint(content, folder / checkpoint_name(5))
-    assert "of another run than the checkpoint: the data are " in refused(folder)
+    theirs, ours = content["data"]["crc32"], content["data"]["crc32"] ^ 1
+    says = f"of another run than the checkpoint: data.crc32 is {ours} and {theirs}; "
+    assert says in refused(folder)
 
 
 def test_another_programs_checkpoint_is_not_taken_for_a_damaged_one(finished, folder):

@@ -80,6 +80,12 @@ def test_sigterm_leaves_nothing_of_a_test(run, tmp_path):
     assert (run / "test" / "metrics.json").read_text() == "old"
 
 
+def test_sigterm_leaves_no_empty_folder(run, tmp_path):
+    process = evaluate(run, tmp_path / "out", Killed(signal.SIGTERM))
+    assert processes.finish(process) == 143
+    assert not (run / "test").exists()
+
+
 def test_what_a_killed_test_left_is_removed_by_the_next(run, tmp_path):
     process = evaluate(run, tmp_path / "out", Killed(signal.SIGKILL))
     assert processes.finish(process) == -9
@@ -106,6 +112,10 @@ def test_a_second_test_into_a_folder_waits_for_the_first(run, tmp_path):
         "of its files",
         said,
     )
+    third = evaluate(run, tmp_path / "third")
+    wait_for(f"pid {first.pid} writes there", tmp_path / "third")
+    third.terminate()
+    assert processes.finish(third) == 143
     assert second.is_alive()
     release.touch()
     assert [processes.finish(first), processes.finish(second)] == [0, 0]

@@ -63,7 +63,7 @@ def workshop(folder: Path, wait: Callable[[str], None]) -> Iterator[Path]:
 def _enter(folder: Path, wait: Callable[[str], None]) -> int:
     """Lock a folder, made where need be, for as long as the file returned is open."""
     while True:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         try:
             file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         except FileNotFoundError:
@@ -87,6 +87,8 @@ def _await(file: int, wait: Callable[[str], None]) -> None:
     except (BlockingIOError, PermissionError):
         wait(_holder(file))
         fcntl.lockf(file, fcntl.LOCK_EX)
+    except OSError:
+        return  # a file system without locks: nothing is promised there either
 
 
 def _is_at(file: int, path: Path) -> bool:

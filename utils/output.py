@@ -138,8 +138,9 @@ def whole_folder(target: Path, names: Sequence[str]) -> Iterator[Path]:
     """
     check_writable(target)
     with ended_by_sigterm(f"{target} holds what it held before"), ExitStack() as stack:
+        if not target.exists():
+            stack.callback(_remove_if_empty, target)
         try:
-            target.mkdir(parents=True, exist_ok=True)
             shop = workshop(target / PARTIAL, lambda pid: _say_waiting(target, pid))
             folder = stack.enter_context(shop)
         except OSError as error:
@@ -149,6 +150,11 @@ def whole_folder(target: Path, names: Sequence[str]) -> Iterator[Path]:
             yield folder
             with StopRequest(speaks=False):  # between the old files and the new there is no stop
                 _move(folder, target, names)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _say_waiting(target: Path, pid: str) -> None:
