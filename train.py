@@ -7,7 +7,7 @@ from utils.arguments import train_arguments
 from utils.config.overrides import apply_overrides
 from utils.config.source import read_json
 from utils.errors import run_command
-from utils.ranks import Ranks, joined, refuse_ranks
+from utils.ranks import Ranks, joined
 
 if TYPE_CHECKING:
     from trainer.start import Start
@@ -21,7 +21,6 @@ def main() -> None:
         if start.config.sweep:
             from trainer.sweep import run_sweep
 
-            refuse_ranks("a sweep")
             run_sweep(start.config, args.device)
         else:
             train(start, args.device, ranks)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from logger.tensorboard import TensorBoard
-from utils.checkpoint import Checkpoint, checkpoints_in, place_of
+from utils.checkpoint import Checkpoint, places_in
 from utils.config.sections import Config
 from utils.errors import (
     CheckpointError,
@@ -67,7 +67,7 @@ class Run:
 
     def set_aside_later(self, checkpoint: Checkpoint) -> bool:
         """Set aside checkpoints written after this one; True where the best model is one."""
-        later = [path for path in checkpoints_in(self.folder) if place_of(path) > checkpoint.place]
+        later = [path for place, path in places_in(self.folder) if place > checkpoint.place]
         best = self.folder / "model_best.pth"
         is_best_later = best.exists() and _is_after(best, checkpoint.epoch)
         for path in [*later, best] if is_best_later else later:

@@ -35,10 +35,11 @@ def test_the_cpu_multiplies_in_full_float32(tmp_path):
 def test_the_model_is_replayed_on_a_gpu_where_compiled(monkeypatch):
     from model.autoencoder import Autoencoder
     from trainer.evaluator import Evaluator
+    from utils.device import Compute
 
     modes = []
     monkeypatch.setattr(torch, "compile", lambda model, mode: modes.append(mode) or model)
     model = Autoencoder((1, 8, 8), [{"conv": 2, "stride": 2}])
     for device in ("cpu", "cuda"):
-        Evaluator(model, None, {}, None, torch.device(device), "fp32", is_compiled=True)
+        Evaluator(model, None, {}, None, Compute(torch.device(device), is_compiled=True))
     assert modes == ["default", "reduce-overhead"]

@@ -96,7 +96,7 @@ def watching(small):
     """A function: monitor and parts -> what is said against them."""
     config = check_config(small | {"metrics": ["own"]}, catalogue()._replace(checks=[]), "c.json")
 
-    def watch(monitor, parts):
+    def watch(monitor, classes):
         config.trainer.monitor = monitor
         return [problem.rule for problem in check_monitor(config, classes)]
 

@@ -39,7 +39,7 @@ def signal_at(moment, numbers):
         return train(self, epoch, batch)
 
     def saved(self, content, name):
-        if moment == "save" and content["epoch"] == 2:
+        if moment == "save" and content.epoch == 2:
             send()
         save(self, content, name)
 

@@ -134,12 +134,15 @@ class WrongCode(BaseModel):
     ],
 )
 def test_a_model_of_ones_own_is_tried_before_training(small, model, says):
+    from data_loader.image_loader import ImageLoader
     from data_loader.wafers import SyntheticWafers
     from model.loss import MSE
     from trainer.catalogue import catalogue
-    from trainer.rules import check_fit
+    from trainer.fit import check_fit
     from utils.config.check import check_config
 
     config = check_config(small, catalogue(), "config.json")
     with pytest.raises(ConfigError, match=says):
-        check_fit(config, model, MSE(), SyntheticWafers(8, 40), None, None)
+        check_fit(
+            config, model, MSE(), ImageLoader(SyntheticWafers(8, 40), torch.device("cpu"), 0), None
+        )

@@ -119,6 +119,7 @@ def test_the_numbers_of_a_code_that_tell_something_are_counted(tmp_path):
     from data_loader.image_loader import ImageLoader
     from data_loader.wafers import SyntheticWafers
     from trainer.evaluator import Evaluator, code_use
+    from utils.device import Compute
 
     drawn = SyntheticWafers(6, 40)
     model = VAE(drawn.shape, [{"linear": 4, "activation": None}], {"linear": 2})
@@ -127,7 +128,7 @@ def test_the_numbers_of_a_code_that_tell_something_are_counted(tmp_path):
         torch.nn.init.zeros_(head[0].linear.bias)
     model.mean[0].linear.weight.data[0] = 1.0
     cpu = torch.device("cpu")
-    evaluator = Evaluator(model, ELBO(), {}, drawn, cpu, "fp32")
+    evaluator = Evaluator(model, ELBO(), {}, drawn, Compute(cpu))
     active, kl = code_use(evaluator, ImageLoader(drawn, cpu, 0, 7, validation_split=0).in_order())
     means = model.encode(drawn.to_images(drawn.stored))[:, 0]
     assert active == 1

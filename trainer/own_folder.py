@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from utils.checkpoint import Checkpoint, checkpoints_in, place_of
+from utils.checkpoint import Checkpoint, places_in
 from utils.config.changes import changes_of
 from utils.config.check import Catalogue, check_config
 from utils.config.messages import shown
@@ -86,8 +86,7 @@ def _check_complete(path: Path, content: dict[str, Any], complete: dict[str, Any
 def _touched(folder: Path, checkpoint: Checkpoint) -> list[Path]:
     """The checkpoints that make way: the later ones, those within epochs, the best model."""
     here = checkpoint.place
-    places = [(place_of(path), path) for path in checkpoints_in(folder)]
-    touched = [path for place, path in places if place > here or place[1] != math.inf]
+    touched = [path for place, path in places_in(folder) if place > here or place[1] != math.inf]
     best = folder / "model_best.pth"
     return [*touched, best] if best.exists() else touched
 

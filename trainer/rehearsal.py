@@ -47,21 +47,27 @@ def rehearse_scheduler(config: Config, catalogue: Catalogue) -> Iterator[Problem
 
 
 def check_length(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
-    """A cycle that torch's users count in batches is counted in epochs here, and is reached."""
+    """A cycle that torch counts in batches is counted in epochs here.
+
+    One that is written longer than the run is a plan: the run may go on with more epochs.
+    """
     scheduler, epochs = config.lr_scheduler, config.trainer.epochs
-    args = scheduler.args if scheduler else {}
     once = "the scheduler steps once an epoch"
     if scheduler and scheduler.type == "OneCycleLR":
-        key = "total_steps" if args["total_steps"] else "steps_per_epoch"
-        steps = args["total_steps"] or (args["epochs"] or 0) * (args["steps_per_epoch"] or 0)
-        if steps and steps != epochs:  # without any torch says what is missing
+        written, *factors = map(scheduler.args.get, ("total_steps", "epochs", "steps_per_epoch"))
+        steps = written or math.prod(factor or 0 for factor in factors)
+        if 0 < steps < epochs or (steps > epochs and not written):
+            key = "total_steps" if written else "steps_per_epoch"
             rule = f"{once}, and {epochs} epochs are no cycle of {steps:,} steps"
             fix = f'write "total_steps": {epochs}, the number of trainer.epochs'
-            instead = "" if args["total_steps"] else ", instead of epochs and steps_per_epoch"
-            yield Problem(f"lr_scheduler.args.{key}", args[key], f"{rule}; {fix}{instead}")
-    if scheduler and scheduler.type == "CyclicLR" and args["step_size_up"] > epochs:
-        rule = f"{once}, and max_lr would not be reached in {epochs} epochs; lower it"
-        yield Problem("lr_scheduler.args.step_size_up", args["step_size_up"], rule)
+            instead = "" if written else ", instead of epochs and steps_per_epoch"
+            value = scheduler.args[key]
+            yield Problem(f"lr_scheduler.args.{key}", value, f"{rule}; {fix}{instead}")
+    if scheduler and scheduler.type == "CyclicLR":
+        rise, cls = scheduler.args["step_size_up"], catalogue.parts["lr_scheduler"]["CyclicLR"]
+        if epochs < rise == arguments_model(cls).model_fields["step_size_up"].default:
+            rule = f"{once}, and max_lr would not be reached in {epochs} epochs; lower it"
+            yield Problem("lr_scheduler.args.step_size_up", rise, rule)
 
 
 def _optimizer(cls: type, part: Part) -> torch.optim.Optimizer:

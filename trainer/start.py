@@ -16,7 +16,7 @@ from utils.config.sections import Config
 from utils.errors import CheckpointError, ConfigError
 from utils.lock import hold, last_held_by_sibling, refuse_held
 from utils.output import check_writable, say
-from utils.ranks import restarts
+from utils.ranks import refuse_ranks, restarts
 
 LEARNING_RATE = "optimizer.args.lr"
 # These set the rate of every epoch themselves, whatever the optimizer was told.
@@ -60,6 +60,8 @@ class Start:
             ConfigError: the config is wrong, or its runs cannot be written.
         """
         config = check_config(content, catalogue(), source, overrides)
+        if config.sweep:
+            refuse_ranks("a sweep")
         runs = Path(config.trainer.save_dir)
         if restarts() and (begun := last_held_by_sibling(runs / config.name)):
             return cls.resumed(begun, [])

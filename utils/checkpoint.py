@@ -208,24 +208,29 @@ def checkpoint_name(epoch: int, step: int | None = None) -> str:
 NUMBERED = re.compile(r"checkpoint-epoch(\d+)(?:-step(\d+))?\.pth")
 
 
-def place_of(path: Path) -> tuple[int, float]:
-    """Epoch and step of a numbered checkpoint's name, the end of an epoch as step infinity."""
+def place_of(path: Path) -> tuple[int, float] | None:
+    """Epoch and step of a checkpoint file's name, the end of an epoch as step infinity."""
     match = NUMBERED.fullmatch(path.name)
-    if not match:
-        raise ValueError(f"{path.name} is not named as a numbered checkpoint")
-    return int(match[1]), int(match[2]) if match[2] else math.inf
+    return (int(match[1]), int(match[2]) if match[2] else math.inf) if match else None
+
+
+def places_in(folder: Path) -> list[tuple[tuple[int, float], Path]]:
+    """The numbered checkpoints of a run with their places, the newest first: 10 is after 9."""
+    found = ((place_of(path), path) for path in folder.glob("checkpoint-epoch*.pth"))
+    return sorted(((place, path) for place, path in found if place), reverse=True)
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
-    """The numbered checkpoints of a run, the newest first: epoch 10 comes after 9."""
-    numbered = [path for path in folder.glob("*.pth") if NUMBERED.fullmatch(path.name)]
-    return sorted(numbered, key=place_of, reverse=True)
+    """The numbered checkpoints of a run, the newest first."""
+    return [path for _, path in places_in(folder)]
 
 
 def remove_passed(newest: Path) -> None:
     """Remove checkpoints within an epoch that `newest` makes needless."""
-    for path in checkpoints_in(newest.parent):
-        if place_of(path)[1] != math.inf and place_of(path) < place_of(newest):
+    places = places_in(newest.parent)
+    passed = next((number for number, (_, path) in enumerate(places) if path == newest), None)
+    for place, path in places[passed + 1 :] if passed is not None else []:
+        if place[1] != math.inf:
             path.unlink(missing_ok=True)
 
 
