@@ -17,7 +17,6 @@ import torch
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from model.metric import MAP_METRICS, METRICS
 from trainer.catalogue import catalogue
 from utils.config.check import Catalogue
 from utils.config.classes import arguments_model
@@ -43,10 +42,13 @@ def config_schema(catalogue: Catalogue) -> Schema:
     schema["$defs"] = definitions
     del definitions["Part"]
     for key, of_part in catalogue.parts.items():
+        if key == "trainer":
+            _add_types(definitions["TrainerSection"], of_part, references)
+            continue
         schema["properties"][key] |= _section_schema(key, of_part, references)
         schema["properties"][key].pop("$ref", None)
     schema["properties"]["metrics"] |= {
-        "items": {"enum": [*METRICS, *MAP_METRICS]},
+        "items": {"enum": list(catalogue.metrics)},
         "uniqueItems": True,
     }
     comment = (
@@ -54,6 +56,15 @@ def config_schema(catalogue: Catalogue) -> Schema:
         "what it says of torch.optim is from PyTorch's documentation (BSD-3-Clause)."
     )
     return {"$schema": DRAFT, "$comment": comment} | _tidy(schema)
+
+
+def _add_types(
+    section: Schema, classes: dict[str, type], references: dict[type, Schema]
+) -> None:
+    """Have a section of fixed keys say which classes its type may name, and what each takes."""
+    models = {name: arguments_model(cls) for name, cls in classes.items()}
+    section["properties"]["type"]["enum"] = list(models)
+    section["allOf"] = [_if_type(name, model, references[model]) for name, model in models.items()]
 
 
 def _name_of(reference: Schema) -> str:
