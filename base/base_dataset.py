@@ -155,6 +155,18 @@ class BaseDataset:
             "[N, C, H, W] as the model takes them"
         )
 
+    @classmethod
+    def of_none(cls, facts: dict[str, Any]) -> "BaseDataset":
+        """A data set without images, which writes arrays as those that gave `facts`.
+
+        Raises:
+            DataError: a data set of one's own that does not say how.
+        """
+        raise DataError(
+            f"{cls.__name__} does not say how it writes arrays; give codes as tensors to get "
+            "images as tensors"
+        )
+
     def test_split(self) -> Optional["BaseDataset"]:
         """The images that whoever made the data set keeps for testing, where there are any."""
         return None

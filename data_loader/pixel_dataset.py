@@ -105,17 +105,31 @@ class BaseImages(BaseDataset):
     @classmethod
     def of_array(cls, array: np.ndarray, facts: dict[str, Any], source: str) -> BaseDataset:
         """Images in an array of any type that is laid out as those that gave `facts`."""
-        low, high = facts["file_range"]
-        channels, height, width = facts["shape"]
-        shapes = {"HW": (height, width), "HWC": (height, width, channels)}
         check_numbers(array, source)
-        check_same_shape(array, shapes.get(facts["layout"], (channels, height, width)), source)
+        check_same_shape(array, _file_shape(facts), source)
         for start, piece in in_pieces(array):
             check_finite(piece, source, start)
-            check_range(piece, (low, high), source, start)
-        labels = Labels(np.zeros(len(array), np.int64), facts["classes"])
-        how = facts["layout"], np.dtype(facts["dtype"]), (low, high), tuple(facts["value_range"])
-        return BaseImages(stored_pixels(array), labels, *how)
+            check_range(piece, tuple(facts["file_range"]), source, start)
+        return _laid_out(stored_pixels(array), facts)
+
+    @classmethod
+    def of_none(cls, facts: dict[str, Any]) -> BaseDataset:
+        """No images, in the layout of those that gave `facts`."""
+        return _laid_out(torch.empty(0, *_file_shape(facts)), facts)
+
+
+def _file_shape(facts: dict[str, Any]) -> tuple[int, ...]:
+    """The shape of an image in the file."""
+    channels, height, width = facts["shape"]
+    shapes = {"HW": (height, width), "HWC": (height, width, channels)}
+    return shapes.get(facts["layout"], (channels, height, width))
+
+
+def _laid_out(stored: torch.Tensor | BaseReader, facts: dict[str, Any]) -> BaseImages:
+    """Images laid out as those that gave `facts`, all in the first class."""
+    labels = Labels(np.zeros(stored.shape[0], np.int64), facts["classes"])
+    ranges = tuple(facts["file_range"]), tuple(facts["value_range"])
+    return BaseImages(stored, labels, facts["layout"], np.dtype(facts["dtype"]), *ranges)
 
 
 def limits(dtype: np.dtype) -> tuple[float, float]:

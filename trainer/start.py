@@ -109,8 +109,7 @@ class Start:
         if path.is_dir():
             run = find_run(path)
             _say_passed_over(path, run)
-            best = run / "model_best.pth"
-            path = best if best.exists() else newest_checkpoint(run)[0]
+            path = best_of(run)
         checkpoint = Checkpoint.read(path)
         # Nothing is trained, so that optimizer and scheduler need not be tried, which takes a
         # second.
@@ -146,6 +145,16 @@ class Start:
         rate = self.config.optimizer.args.get("lr")
         is_new = rate != value_at(self.checkpoint.config, LEARNING_RATE)
         return rate if is_new or LEARNING_RATE in map(key_of, self.overrides) else None
+
+
+def best_of(run: Path) -> Path:
+    """The checkpoint of a run's best model, or else its newest one that verifies.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    best = run / "model_best.pth"
+    return best if best.exists() else newest_checkpoint(run)[0]
 
 
 def _changeable(config: Config, classes: Catalogue) -> list[str]:
