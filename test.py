@@ -16,7 +16,7 @@ def main() -> None:
     from utils.output import say, whole_folder
 
     start = Start.trained(args.checkpoint, args.set)
-    target = args.output or start.folder / "test"
+    target = args.output or start.report_folder
     experiment = Experiment(start, args.device)
     make_ready(experiment.device)
     tester = Tester(experiment)

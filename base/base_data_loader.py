@@ -108,7 +108,7 @@ class BaseDataLoader:
     def split_test(self) -> Self | None:
         """A loader of the images that the data set keeps for testing, or None without any."""
         images = self.dataset.test_split()
-        return images and self.over(images)
+        return None if images is None else self.over(images)
 
     def over(self, dataset: BaseDataset) -> Self:
         """A loader of all images of another data set, in their order."""

@@ -121,6 +121,17 @@ class BaseTrainer:
                 self._finish_epoch(self.train_epoch(self.epoch + 1))
                 self.stop_if_asked()
 
+    def announce(self) -> None:
+        """Say what is about to be trained, on what, and where."""
+
+    def go_on(self) -> None:
+        """Go on from the checkpoint of the experiment, if it has one.
+
+        Raises:
+            CheckpointError: it is of other parts, or was written where no step ends.
+        """
+        raise NotImplementedError
+
     def is_finished(self) -> bool:
         """Whether all epochs are trained, or so many did not improve that it ends early."""
         return self.is_stopped_early() or self.epoch >= self.settings.epochs

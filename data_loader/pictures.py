@@ -57,10 +57,10 @@ class PictureReader(BaseReader):
 
         height, width = self._size
         try:
-            with Image.open(file) as picture:
-                if _may_be_turned(picture):
-                    picture = ImageOps.exif_transpose(picture)
-                picture = self._laid(picture).convert(self._mode)
+            with Image.open(file) as opened:
+                is_turned = _may_be_turned(opened)
+                upright = ImageOps.exif_transpose(opened) if is_turned else opened
+                picture = self._laid(upright).convert(self._mode)
             if picture.size != (width, height):
                 picture = picture.resize((width, height), Image.Resampling.BILINEAR)
             return np.asarray(picture)

@@ -62,7 +62,7 @@ def drawable(text: str) -> str:
     return "".join(BOX if _is_lost(letter) else letter for letter in seen)
 
 
-def text_settings(texts: Sequence[str]) -> dict[str, Any]:
+def text_settings(texts: Sequence[str]) -> Any:
     """Settings of matplotlib that draw `texts` as they are: "$" begins no mathematics."""
     from matplotlib import rcParams
 

@@ -1,7 +1,9 @@
 """Tables in plain text: what a run says of its model, and test.py of its scores."""
 
+from collections.abc import Sequence
 
-def columns(rows: list[tuple[str, ...]]) -> str:
+
+def columns(rows: Sequence[tuple[str, ...]]) -> str:
     """Rows of words as text, each column as wide as its longest word; numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
@@ -13,7 +15,7 @@ def columns(rows: list[tuple[str, ...]]) -> str:
 
 
 def model_report(
-    rows: list[tuple[str, str, str]], parameters: int, code_size: int, compression_ratio: float
+    rows: Sequence[tuple[str, str, str]], parameters: int, code_size: int, compression_ratio: float
 ) -> str:
     """The layer table of a model, its size and that of its code.
 

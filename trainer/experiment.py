@@ -95,8 +95,9 @@ class Experiment:
 
     def open_run(self) -> Run:
         """The folder of a new run, or of the one that goes on; of all ranks the leader writes."""
+        silent: Run = SilentRun()
         return self.ranks.on_leader(
-            lambda: open_run(self.config, self.start.folder, self.checkpoint), SilentRun()
+            lambda: open_run(self.config, self.start.folder, self.checkpoint), silent
         )
 
     def trainer(self, run: Run) -> BaseTrainer:

@@ -63,7 +63,7 @@ def _check_reach(
 ) -> Iterator[Problem]:
     """The last activation reaches every value that an image may hold."""
     ending = network.output_activation
-    lowest, highest = REACH.get(ending, (-math.inf, math.inf))
+    lowest, highest = REACH.get(ending or "", (-math.inf, math.inf))
     if lowest <= value_range[0] and value_range[1] <= highest:
         return
     fitting = "tanh" if value_range[0] >= -1 and value_range[1] <= 1 else None

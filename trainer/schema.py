@@ -31,7 +31,8 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 def config_schema(catalogue: Catalogue) -> Schema:
     """The schema of a whole config."""
     classes = {cls for part in catalogue.parts.values() for cls in part.values()}
-    models = [Config, *sorted(map(arguments_model, classes), key=str)]
+    models: list[type[BaseModel]] = [Config]
+    models += sorted(map(arguments_model, classes), key=str)
     found, top = models_json_schema([(model, "validation") for model in models])
     definitions = top["$defs"]
     references = {model: reference for (model, _), reference in found.items()}

@@ -50,6 +50,11 @@ class Start:
         """Whether a trained model is tested rather than trained."""
         return self.path is not None
 
+    @property
+    def report_folder(self) -> Path:
+        """Where the report of a test goes by itself."""
+        return (self.folder or Path()) / "test"
+
     @classmethod
     def new(cls, content: dict[str, Any], source: Path, overrides: list[str]) -> Self:
         """A run from the content of a config file, the overrides already in it.

@@ -104,10 +104,9 @@ class Trained:
             yield from images.float().split(AT_ONCE)
             return
         given = self.kind.of_array(images, self.facts, "images")
-        given.hold()
-        assert isinstance(given.stored, torch.Tensor)
-        for stored in given.stored.split(AT_ONCE):
-            yield given.to_images(stored)
+        for piece in given.pieces():
+            for stored in piece.split(AT_ONCE):
+                yield given.to_images(stored)
 
 
 def load(path: str | Path, device: str = "cpu") -> Trained:

@@ -183,9 +183,11 @@ def _check_content(content: Any, path: Path) -> None:
 
 def _check_within(state: dict, path: Path) -> None:
     count, totals = state.get("count"), state.get("totals")
-    is_right = type(count) is int and count >= 0 and isinstance(totals, dict)
-    is_right = is_right and ("loss" in totals) == (count > 0)
-    if not is_right or not all(type(total) is float for total in totals.values()):
+    is_right = isinstance(count, int) and count >= 0 and isinstance(totals, dict)
+    if is_right and isinstance(totals, dict):
+        are_floats = all(type(total) is float for total in totals.values())
+        is_right = ("loss" in totals) == bool(count) and are_floats and type(count) is int
+    if not is_right:
         raise CheckpointError(f"{path}: 'within_epoch' must hold a count and totals")
 
 
@@ -263,7 +265,7 @@ def newest_checkpoint(run: Path) -> tuple[Path, Checkpoint, list[str]]:
     Raises:
         CheckpointError: none verifies.
     """
-    skipped = []
+    skipped: list[str] = []
     best = run / "model_best.pth"
     for path in [*checkpoints_in(run), *([best] if best.exists() else [])]:
         try:

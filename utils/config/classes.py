@@ -23,6 +23,8 @@ STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 _RUNTIME = ("params", "optimizer", "last_epoch", "capturable", "differentiable")
 # torch writes annotations in names that it imports for type checkers only.
 _NAMES = {"Callable": Callable, "Iterable": Iterable, "Sequence": Iterable, "Any": Any}
+# The classes that each part of a config can name: part -> type -> class.
+Classes = dict[str, dict[str, Any]]
 _UNIONS = (typing.Union, types.UnionType)
 
 
@@ -65,7 +67,7 @@ def functions_with(package: types.ModuleType, mark: str) -> dict[str, Callable]:
 
 
 @cache
-def arguments_model(cls: type) -> type[BaseModel]:
+def arguments_model(cls: Any) -> type[BaseModel]:
     """A strict model of the arguments that a config may give to `cls`.
 
     A class of this project names in `runtime` the parameters that the program gives it.
@@ -86,8 +88,13 @@ def arguments_model(cls: type) -> type[BaseModel]:
         annotation = _jsonable(annotation, int if is_ours else NonNegativeInt)
         default = ... if is_needed else parameter.default
         fields[name] = (annotation, Field(default, description=notes.get(name)))
-    about = {"__doc__": summary(cls), "__module__": cls.__module__}
-    return create_model(cls.__name__, __config__=STRICT, **about, **fields)
+    return create_model(
+        cls.__name__,
+        __config__=STRICT,
+        __doc__=summary(cls),
+        __module__=cls.__module__,
+        **fields,
+    )
 
 
 def summary(cls: type) -> str:
@@ -140,7 +147,7 @@ def _jsonable(annotation: Any, whole: Any) -> Any:
         return typing.Union[kept]  # noqa: UP007, the options are known at run time only
     if origin in (tuple, Iterable):
         inner = tuple(option if option is ... else _jsonable(option, whole) for option in options)
-        return tuple[inner] if origin is tuple else list[inner]
+        return tuple.__class_getitem__(inner) if origin is tuple else list.__class_getitem__(inner)
     return whole if annotation is int else annotation
 
 

@@ -49,7 +49,7 @@ def _either(rules: list[str]) -> str:
     return " or ".join([first, *(rule.removeprefix("must be ") for rule in others)])
 
 
-def _real_path(content: Any, found: dict[str, Any]) -> tuple:
+def _real_path(content: Any, found: Any) -> tuple:
     """The location without the names of types and tags that pydantic puts in between."""
     path: list[Any] = []
     for place, step in enumerate(found["loc"]):
@@ -71,7 +71,7 @@ def _value_at(content: Any, path: tuple) -> Any:
     return content
 
 
-def _rule(found: dict[str, Any], path: tuple, model: type[BaseModel], at: str) -> str:
+def _rule(found: Any, path: tuple, model: type[BaseModel], at: str) -> str:
     kind, value = found["type"], found["input"]
     if kind == "missing":
         return "is missing" if isinstance(found["loc"][-1], str) else "is too short"
