@@ -1,6 +1,5 @@
 """Array files: .npy and .npz, never pickles, and one clear line for what is wrong."""
 
-import io
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -96,10 +95,10 @@ def read_rows(array: np.ndarray, places: np.ndarray) -> np.ndarray:
     raw = rows.reshape(len(rows), -1).view(np.uint8)
     breaks = np.flatnonzero(np.diff(places) != 1) + 1
     try:
-        with io.FileIO(name) as file:
+        with open(name, "rb") as file:
             for run in np.split(np.arange(len(places)), breaks):  # neighbours are read together
                 file.seek(array.offset + int(places[run[0]]) * raw.shape[1])
-                if file.readinto(raw[run[0] : run[-1] + 1]) != len(run) * raw.shape[1]:
+                if file.readinto(raw[run[0] : run[-1] + 1].data) != len(run) * raw.shape[1]:
                     raise DataError(
                         f"{name}: ends before image {places[run[-1]]}; "
                         "it has become shorter since it was opened"

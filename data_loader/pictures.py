@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image, ImageOps
 
 from base.base_dataset import BaseReader
 from utils.errors import DataError, first_line
@@ -53,8 +54,6 @@ class PictureReader(BaseReader):
         return pictures
 
     def _decode(self, file: Path) -> np.ndarray:
-        from PIL import Image, ImageOps
-
         height, width = self._size
         try:
             with Image.open(file) as opened:
@@ -69,8 +68,6 @@ class PictureReader(BaseReader):
 
     def _laid(self, picture: Any) -> Any:
         """A picture on the background, where that shows."""
-        from PIL import Image
-
         if not picture.has_transparency_data:
             return picture
         ground = Image.new("RGBA", picture.size, self._background)
@@ -83,8 +80,6 @@ def read_head(file: Path) -> Head:
     Raises:
         DataError: it is no picture, or one of more than 8 bits a number.
     """
-    from PIL import Image
-
     try:
         with Image.open(file) as picture:
             (width, height), is_deep = picture.size, _is_deep(picture)

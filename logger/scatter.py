@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib import colormaps
 
 from logger.figures import MARGIN, SIZE, TITLE, new_figure
 from logger.lettering import Ruler, literally, quiet_fonts
@@ -72,8 +73,6 @@ def draw_cloud(cloud: Cloud) -> Any:
 
 def _palette(name: str) -> list[Any]:
     """The colours of one of matplotlib's lists of them."""
-    from matplotlib import colormaps
-
     return list(getattr(colormaps[name], "colors"))  # noqa: B009, not every map is a list
 
 
