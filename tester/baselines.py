@@ -11,7 +11,7 @@ from trainer.evaluator import Evaluator
 from trainer.sums import Sums
 
 # Numbers in the images that the components are fitted to: half a gigabyte, whatever the data set.
-MOST_NUMBERS = 2**27
+MOST_FITTED = 2**27
 
 Reconstruct = Callable[[torch.Tensor], torch.Tensor]
 
@@ -24,7 +24,7 @@ def baselines(loader: BaseDataLoader, code_size: int) -> dict[str, Reconstruct]:
         code_size: the numbers in the model's code; PCA gets as many components, or as many as
             the images have.
     """
-    step = -(-loader.count * math.prod(loader.dataset.shape) // MOST_NUMBERS)
+    step = -(-loader.count * math.prod(loader.dataset.shape) // MOST_FITTED)
     spaced = loader.of(loader.indices[::step])
     images = torch.cat([batch.images.flatten(1).cpu() for batch in spaced.batches()])
     mean, components = principal_components(images, code_size)

@@ -22,7 +22,7 @@ from utils.seed import seed_step
 
 PREVIEWED = 8  # images shown in TensorBoard
 PROJECTED = 500  # codes in its projector, if they are no more than so many numbers in all:
-MOST_NUMBERS = 1_000_000
+MOST_PROJECTED = 1_000_000
 
 
 class Trainer(BaseTrainer):
@@ -199,7 +199,7 @@ class Trainer(BaseTrainer):
         if self.kl_of_units is not None:
             self.run.board.add_spread(self.epoch, "kl of each code number", self.kl_of_units)
         if self.is_finished():
-            most = min(PROJECTED, MOST_NUMBERS // self.model.code_size)
+            most = min(PROJECTED, MOST_PROJECTED // self.model.code_size)
             self._show_codes(loader.of(loader.indices[:most]))
         batch = next(loader.of(loader.indices[:PREVIEWED]).batches())
         self.model.eval()

@@ -11,11 +11,11 @@ import pkgutil
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, create_model
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, Tag, create_model
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 # What no config gives to the classes of torch.optim: what the program does, and what is for other
@@ -164,3 +164,20 @@ def _is_jsonable(annotation: Any) -> bool:
         return True
     plain = (int, float, bool, str, list, BaseModel)
     return inspect.isclass(annotation) and issubclass(annotation, plain)
+
+
+def alternatives(annotation: Any) -> Iterator[Any]:
+    """The alternatives of a union, itself perhaps annotated; anything else is its only one."""
+    if typing.get_origin(annotation) in _UNIONS:
+        for option in typing.get_args(annotation):
+            yield from alternatives(option)
+    elif typing.get_origin(annotation) is typing.Annotated and tag_of(annotation) is None:
+        yield from alternatives(typing.get_args(annotation)[0])
+    else:
+        yield annotation
+
+
+def tag_of(annotation: Any) -> str | None:
+    """The tag by which a discriminated union knows this alternative."""
+    notes = getattr(annotation, "__metadata__", ())
+    return next((note.tag for note in notes if isinstance(note, Tag)), None)
