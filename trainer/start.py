@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, Self
 
 from trainer.catalogue import catalogue
 from trainer.own_folder import check_own, run_config
-from utils.checkpoint import Checkpoint, find_run, newest_checkpoint
+from utils.checkpoint import Checkpoint
+from utils.checkpoint_files import find_run, newest_checkpoint
 from utils.config.changes import Key, changes_of, keys_of
 from utils.config.check import Catalogue, check_config
 from utils.config.overrides import apply_overrides, key_of, value_at
