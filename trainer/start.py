@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 from trainer.catalogue import catalogue
 from trainer.own_folder import check_own, run_config
 from utils.checkpoint import Checkpoint
-from utils.checkpoint_files import find_run, newest_checkpoint
+from utils.checkpoint_files import best_of, find_run, newest_checkpoint
 from utils.config.changes import Key, changes_of, keys_of
 from utils.config.check import Catalogue, check_config
 from utils.config.overrides import apply_overrides, key_of, value_at
@@ -151,16 +151,6 @@ class Start:
         rate = self.config.optimizer.args.get("lr")
         is_new = rate != value_at(self.checkpoint.config, LEARNING_RATE)
         return rate if is_new or LEARNING_RATE in map(key_of, self.overrides) else None
-
-
-def best_of(run: Path) -> Path:
-    """The checkpoint of a run's best model, or else its newest one that verifies.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    best = run / "model_best.pth"
-    return best if best.exists() else newest_checkpoint(run)[0]
 
 
 def _changeable(config: Config, classes: Catalogue) -> list[str]:

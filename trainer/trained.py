@@ -11,9 +11,8 @@ from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from model.sizes import shape_text
 from trainer.catalogue import catalogue
-from trainer.start import best_of
 from utils.checkpoint import Checkpoint
-from utils.checkpoint_files import find_run
+from utils.checkpoint_files import best_of, find_run
 from utils.config.build import build
 from utils.config.check import check_config
 from utils.device import pick_device

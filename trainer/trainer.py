@@ -10,7 +10,6 @@ from tqdm import tqdm
 from base.base_data_loader import BaseDataLoader, Batch
 from base.base_trainer import BaseTrainer
 from logger.run import Run
-from logger.tables import model_report
 from logger.tensorboard import tile
 from trainer.evaluator import code_use
 from trainer.experiment import Experiment
@@ -46,12 +45,8 @@ class Trainer(BaseTrainer):
 
     def announce(self) -> None:
         """Say what is about to be trained, on what, and where."""
-        model, settings = self.model, self.settings
-        self.run.log(
-            model_report(
-                model.rows(), model.parameter_count, model.code_size, model.compression_ratio
-            )
-        )
+        settings = self.settings
+        self.run.log(self.model.table())
         if self.loader.dataset.note:
             self.run.log(f"warning: {self.loader.dataset.note}")
         held_out = self.validation.count if self.validation else 0

@@ -80,3 +80,13 @@ def newest_checkpoint(run: Path) -> tuple[Path, Checkpoint, list[str]]:
         except CheckpointError as error:
             skipped.append(str(error))
     raise CheckpointError("; ".join(skipped) or f"{run}: holds no checkpoint-epoch<N>.pth")
+
+
+def best_of(run: Path) -> Path:
+    """The checkpoint of a run's best model, or else its newest one that verifies.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    best = run / "model_best.pth"
+    return best if best.exists() else newest_checkpoint(run)[0]
