@@ -187,3 +187,23 @@ def test_a_loader_of_ones_own_goes_on_bit_for_bit(copy):
     copy.run("train.py", "-r", folder / "checkpoint-epoch2.pth")
     ends = (folder / f"checkpoint-epoch4.pth{ending}" for ending in ("", ".superseded"))
     assert_same_end(*ends)
+
+
+SPOILT = """
+from trainer.adversarial_trainer import AdversarialTrainer
+
+class SpoiltTrainer(AdversarialTrainer):
+    def judge(self, batch, made):
+        losses = super().judge(batch, made)
+        if self.step == 5:
+            self.discriminator[0].bias.data.fill_(float("nan"))
+        return losses
+"""
+
+
+def test_no_checkpoint_holds_a_kept_part_that_is_not_finite(copy):
+    (copy.folder / "trainer" / "spoilt_trainer.py").write_text(SPOILT)
+    folder = copy.train(ADVERSARIAL, "spoilt", code=1, trainer__type="SpoiltTrainer")
+    assert "discriminator: holds a tensor that is not finite" in (folder / "info.log").read_text()
+    assert not (folder / "checkpoint-epoch2.pth").exists()
+    copy.run("train.py", "-r", folder, "-s", "trainer.epochs=1")  # the checkpoint before is whole
