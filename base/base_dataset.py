@@ -172,8 +172,9 @@ class BaseDataset:
 
     def stored_at(self, places: torch.Tensor) -> torch.Tensor:
         """The stored images at `places` int64 [n], out of memory or their files, [n, ...]."""
-        is_read = isinstance(self.stored, BaseReader)
-        return self.stored.read(places) if is_read else self.stored[places]
+        if isinstance(self.stored, BaseReader):
+            return self.stored.read(places)
+        return self.stored[places]
 
     def pieces(self) -> Iterator[torch.Tensor]:
         """The stored images in order, a few at a time: memory need not hold them all."""
