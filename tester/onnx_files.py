@@ -56,9 +56,7 @@ def check_packages() -> None:
         ConfigError: it is not.
     """
     try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
+        import onnx, onnxruntime, onnxscript  # noqa: E401, F401, I001
     except ImportError as error:
         raise ConfigError(
             "--export: needs the packages onnx, onnxscript and onnxruntime "
