@@ -111,6 +111,8 @@ class Export:
             f"onnxruntime and torch differ by {difference:.1e} at most on {len(errors)} held-out "
             "images"
         )
+        if self.experiment.evaluator.corrupter:
+            say("note: they are shown the images as they are, without the corruption of training")
 
     @torch.no_grad()
     def run(self, folder: Path) -> tuple[float, np.ndarray]:

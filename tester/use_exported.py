@@ -89,6 +89,7 @@ def read_picture(path: Path, model: dict[str, Any]) -> np.ndarray:
     (channels, height, width), how = model["shape"], model["picture"]
     with Image.open(path) as opened:
         picture: Any = opened
+        is_grey = picture.mode in ("1", "L", "LA")
         if picture.mode.startswith(("I", "F")) or channels not in (1, 3):
             refuse(f"{path}: the model takes no pictures of this kind; give a .npy file")
         if picture.format not in ("PNG", "TIFF"):  # as a camera writes, which may lie on its side
@@ -106,9 +107,10 @@ def read_picture(path: Path, model: dict[str, Any]) -> np.ndarray:
     if not model["one_hot"]:
         return to_array(pixels / 255 * (top - bottom) + bottom, model | {"dtype": "float64"})
     colours = np.array([entry["colour"] for entry in model["legend"]]) * 255
-    is_of = np.isclose(pixels[:, None], colours[:, :, None, None], atol=1).all(2)
+    colours = np.arange(channels)[:, None] if is_grey else colours  # a grey one holds the codes
+    is_of = np.isclose(pixels[:, None], colours[:, :, None, None], atol=0.9).all(2)
     if not is_of.any(1).all():
-        refuse(f"{path}: a pixel has none of the legend's colours")
+        refuse(f"{path}: a pixel has none of the legend's colours, and in grey is no code")
     return to_array(is_of, model)
 
 

@@ -118,11 +118,14 @@ def test_an_export_gives_the_numbers_of_torch_without_torch(train, arch, without
 def test_an_export_takes_the_place_of_an_earlier_one(train, tmp_path):
     run, out = train(), tmp_path / "out"
     out.mkdir()
-    (out / "my notes.txt").write_text("what I saw")
-    for _ in range(2):
-        done = command("test.py", "-r", run, "--export", out)
-        assert done.returncode == 0, done.stderr
-        assert {path.name for path in out.iterdir()} == FILES | {"my notes.txt"}
+    for name in FILES | {"my notes.txt"}:
+        (out / name).write_text("what I saw")
+    done = command("test.py", "-r", run, "--export", out, "-s", 'corruption={"type": "Mask"}')
+    assert done.returncode == 0, done.stderr
+    assert "note: they are shown the images as they are" in done.stdout
+    same = {path.name for path in out.iterdir() if path.read_bytes() == b"what I saw"}
+    assert same == {"my notes.txt"}
+    assert {path.name for path in out.iterdir()} == FILES | same
 
 
 def refused(done, *words):

@@ -79,7 +79,7 @@ def test_pictures_of_each_kind_are_read_as_the_data_set_reads_them(colour, backg
         np.testing.assert_allclose(read_images(tmp_path / name, model), expected, atol=1e-9)
 
 
-def test_a_map_is_read_from_a_picture_in_the_colours_of_the_legend(tmp_path):
+def test_a_map_is_read_from_a_picture_in_the_legend_s_colours_or_grey_codes(tmp_path):
     colours = np.array([entry.colour for entry in LEGEND])
     for array in (CODES, ONE_HOT, ONE_HOT.transpose(0, 3, 1, 2)):
         np.save(tmp_path / "maps.npy", array)
@@ -87,6 +87,8 @@ def test_a_map_is_read_from_a_picture_in_the_colours_of_the_legend(tmp_path):
         pixels = (255 * colours[CODES[1]]).astype(np.uint8)
         Image.fromarray(pixels).save(tmp_path / "map.png")
         np.testing.assert_array_equal(read_images(tmp_path / "map.png", model), array[1:2])
+        Image.fromarray(CODES[2].astype(np.uint8)).save(tmp_path / "grey.png")
+        np.testing.assert_array_equal(read_images(tmp_path / "grey.png", model), array[2:3])
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,7 @@ def test_a_map_is_read_from_a_picture_in_the_colours_of_the_legend(tmp_path):
 def test_a_picture_that_is_no_map_is_refused(size, mode, says, tmp_path, capsys):
     np.save(tmp_path / "maps.npy", CODES)
     model = layout_facts(WaferMaps(str(tmp_path / "maps.npy")), {})
-    Image.new(mode, size).save(tmp_path / "map.png")
+    Image.new(mode, size, 9 if mode == "I;16" else (9, 9, 0)).save(tmp_path / "map.png")
     with pytest.raises(SystemExit):
         read_images(tmp_path / "map.png", model)
     assert says in capsys.readouterr().err
