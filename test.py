@@ -9,6 +9,7 @@ def main() -> None:
     """Checkpoint -> the same parts -> scores, generated images, pictures."""
     args = test_arguments(__doc__)
     refuse_ranks("test.py")
+    from tester.export import export
     from tester.tester import FILES, Tester
     from trainer.experiment import Experiment
     from trainer.start import Start
@@ -16,6 +17,8 @@ def main() -> None:
     from utils.output import say, whole_folder
 
     start = Start.trained(args.checkpoint, args.set)
+    if args.export:
+        return export(start, args.device, args.export)
     target = args.output or start.report_folder
     experiment = Experiment(start, args.device)
     make_ready(experiment.device)

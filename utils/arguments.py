@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from utils.errors import ConfigError
 from utils.home import argument_path
 
 DEVICES = "auto, cpu, cuda, cuda:1 or mps"
@@ -28,7 +29,7 @@ def train_arguments(about: str | None) -> argparse.Namespace:
 
 
 def test_arguments(about: str | None) -> argparse.Namespace:
-    """The arguments of test.py: checkpoint, device, set, output."""
+    """The arguments of test.py: checkpoint, device, set, output, export."""
     parser = argparse.ArgumentParser(description=about)
     add = parser.add_argument
     checkpoint = "a checkpoint, a run folder (its best model), or a folder of runs (the newest)"
@@ -38,7 +39,21 @@ def test_arguments(about: str | None) -> argparse.Namespace:
     add("-d", "--device", default="auto", help=DEVICES)
     _add_set(parser, "change how to test: generation.noise=0.3 dataset.args.data=moved.npy")
     add("-o", "--output", type=argument_path, help="where the results go (<run>/test)")
-    return parser.parse_args()
+    export = "write the model as ONNX into this folder, with a program that uses it, and no more"
+    add("--export", type=argument_path, metavar="FOLDER", help=export)
+    args = parser.parse_args()
+    _refuse_beside_export(args)
+    return args
+
+
+def _refuse_beside_export(args: argparse.Namespace) -> None:
+    """Raise a ConfigError where an export is to do what a test does."""
+    beside = [option for option in ("output", "images") if vars(args).get(option)]
+    if args.export and beside:
+        raise ConfigError(
+            f"--export {args.export}: writes a model and tests nothing; leave out --{beside[0]}, "
+            "or call test.py twice"
+        )
 
 
 def _add_set(parser: argparse.ArgumentParser, text: str) -> None:

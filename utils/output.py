@@ -118,7 +118,7 @@ def check_writable(folder: Path) -> None:
     except OSError as error:
         raise ConfigError(
             f"{folder}: cannot write there: {error.strerror}; choose another folder "
-            "(trainer.save_dir, or -o of test.py) or allow writing"
+            "(trainer.save_dir, or -o or --export of test.py) or allow writing"
         ) from None
 
 

@@ -1,0 +1,153 @@
+"""Reconstruct images with an exported autoencoder, and see how odd each one is.
+
+    python use.py IMAGES [RECONSTRUCTIONS.npy]
+
+IMAGES is a .npy file in the layout of the data that the model was trained with, or one picture.
+The p-value of an image is (1 + held-out images with at least its error) / (1 + held-out images):
+of images like those that the model knows, a hundredth has one of 0.01 at most. Needs numpy and
+onnxruntime, for a picture Pillow; model.json beside this file says what images are.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import onnxruntime
+
+
+def refuse(message: str) -> NoReturn:
+    """End with one line that says what is wrong."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def open_networks(folder: Path) -> list[Any]:
+    """The encoder and the decoder in a folder."""
+    paths = [str(folder / f"{name}.onnx") for name in ("encoder", "decoder")]
+    return [
+        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in paths
+    ]
+
+
+def reconstruct(networks: list[Any], images: np.ndarray) -> np.ndarray:
+    """Images float32 [N, C, H, W] -> what encoder and decoder make of them, the same shape."""
+    encoder, decoder = networks
+    code = encoder.run(None, {"images": images})[0]  # of a VAE the mean
+    return decoder.run(None, {"code": code})[0]
+
+
+def errors_of(images: np.ndarray, made: np.ndarray) -> np.ndarray:
+    """The mean squared error of each reconstruction, float64 [N]."""
+    return np.square(images.astype(np.float64) - made).mean((1, 2, 3))
+
+
+def p_values(errors: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+    """The p-value of each error, [N]; `held_out` are the sorted errors of held-out images."""
+    at_least = len(held_out) - np.searchsorted(held_out, errors, side="left")
+    return (1 + at_least) / (1 + len(held_out))
+
+
+def to_images(array: np.ndarray, model: dict[str, Any]) -> np.ndarray:
+    """An array as the data file has them -> float32 [N, C, H, W] in the model's value range."""
+    (low, high), (bottom, top) = model["file_range"], model["value_range"]
+    if not ((array >= low) & (array <= high)).all():
+        refuse(f"a number in the images is not between {low:g} and {high:g}")
+    if model["layout"] == "codes":
+        array = array[..., None] == np.arange(model["shape"][0])
+    elif model["layout"] == "HW":
+        array = array[..., None]
+    images = array if model["channels_first"] else array.transpose(0, 3, 1, 2)
+    if model["one_hot"]:
+        if not (np.isin(images, (0, 1)).all() and (images.sum(1) == 1).all()):
+            refuse("a pixel in the images is not exactly one of the model's kinds")
+        return images.astype(np.float32)
+    shares = (images.astype(np.float64) - low) / (high - low)
+    return (shares * (top - bottom) + bottom).astype(np.float32)
+
+
+def to_array(images: np.ndarray, model: dict[str, Any]) -> np.ndarray:
+    """Images [N, C, H, W] -> an array in the layout, type and range of the data file."""
+    (low, high), (bottom, top) = model["file_range"], model["value_range"]
+    if model["one_hot"]:
+        codes = images.argmax(1)
+        values = codes if model["layout"] == "codes" else np.eye(images.shape[1])[codes]
+    else:
+        shares = (images.astype(np.float64).clip(bottom, top) - bottom) / (top - bottom)
+        values = (shares * (high - low) + low).transpose(0, 2, 3, 1)
+        values = values[..., 0] if model["layout"] == "HW" else values
+        values = values if np.dtype(model["dtype"]).kind == "f" else values.round()
+    values = values.transpose(0, 3, 1, 2) if model["channels_first"] else values
+    return np.ascontiguousarray(values, model["dtype"])
+
+
+def read_picture(path: Path, model: dict[str, Any]) -> np.ndarray:
+    """A picture -> an array of one image as the data file has them."""
+    from PIL import Image, ImageOps
+
+    (channels, height, width), how = model["shape"], model["picture"]
+    with Image.open(path) as opened:
+        picture: Any = opened
+        is_grey = picture.mode in ("1", "L", "LA")
+        if picture.mode.startswith(("I", "F")) or channels not in (1, 3):
+            refuse(f"{path}: the model takes no pictures of this kind; give a .npy file")
+        if picture.format not in ("PNG", "TIFF"):  # as a camera writes, which may lie on its side
+            picture = ImageOps.exif_transpose(picture)
+        if picture.has_transparency_data:
+            ground = Image.new("RGBA", picture.size, how["background"])
+            picture = Image.alpha_composite(ground, picture.convert("RGBA"))
+        picture = picture.convert("RGB" if channels == 3 else "L")
+    if how["resize"] and picture.size != (width, height):
+        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+    if picture.size != (width, height):
+        refuse(f"{path}: {picture.height}x{picture.width} pixels; must be {height}x{width}")
+    pixels = np.asarray(picture).reshape(1, height, width, channels).transpose(0, 3, 1, 2)
+    bottom, top = model["value_range"]
+    if not model["one_hot"]:
+        return to_array(pixels / 255 * (top - bottom) + bottom, model | {"dtype": "float64"})
+    colours = np.array([entry["colour"] for entry in model["legend"]]) * 255
+    colours = np.arange(channels)[:, None] if is_grey else colours  # a grey one holds the codes
+    is_of = np.isclose(pixels[:, None], colours[:, :, None, None], atol=0.9).all(2)
+    if not is_of.any(1).all():
+        refuse(f"{path}: a pixel has none of the legend's colours, and in grey is no code")
+    return to_array(is_of, model)
+
+
+def read_images(path: Path, model: dict[str, Any]) -> np.ndarray:
+    """The images in a file, laid out as in the data file."""
+    try:
+        is_array = path.suffix == ".npy"
+        array = np.load(path, allow_pickle=False) if is_array else read_picture(path, model)
+    except (OSError, ValueError, EOFError) as error:
+        refuse(f"{path}: {error}")
+    due = tuple(model["file_shape"])
+    if array.shape[1:] != due or not len(array) or array.dtype.kind not in "uifb":
+        refuse(f"{path}: {array.dtype} {array.shape}; must be numbers (N, {str(due)[1:]}")
+    return array
+
+
+def main() -> None:
+    """Print the error and the p-value of each image and write the reconstructions."""
+    if len(sys.argv) not in (2, 3):
+        refuse("use: python use.py IMAGES [RECONSTRUCTIONS.npy]")
+    folder = Path(__file__).parent
+    target = Path(sys.argv[2] if len(sys.argv) == 3 else "reconstructions.npy")
+    model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    networks, held_out = open_networks(folder), np.array(model["held_out_errors"])
+    array, written, place = read_images(Path(sys.argv[1]), model), [], 0
+    print("image  error         p-value")
+    for piece in np.array_split(array, -(-len(array) // 64)):  # not more at once, for memory
+        images = to_images(piece, model)
+        made = reconstruct(networks, images)
+        written.append(to_array(made, model))
+        errors = errors_of(images, made)
+        for error, p_value in zip(errors, p_values(errors, held_out), strict=True):
+            print(f"{place:5}  {error:.6e}  {p_value:.6f}")
+            place += 1
+    with target.open("wb") as file:
+        np.save(file, np.concatenate(written))
+
+
+if __name__ == "__main__":
+    main()
