@@ -9,19 +9,23 @@ def main() -> None:
     """Checkpoint -> the same parts -> scores, generated images, pictures."""
     args = test_arguments(__doc__)
     refuse_ranks("test.py")
-    from tester.tester import FILES, Tester
+    from tester.images_tester import ImagesTester
+    from tester.tester import Tester
     from trainer.experiment import Experiment
     from trainer.start import Start
     from utils.device import make_ready
     from utils.output import say, whole_folder
 
     start = Start.trained(args.checkpoint, args.set)
-    target = args.output or start.folder / "test"
     experiment = Experiment(start, args.device)
     make_ready(experiment.device)
-    tester = Tester(experiment)
+    if args.images:
+        tester: Tester = ImagesTester(experiment, args.images, args.labels, args.alpha)
+    else:
+        tester = Tester(experiment)
+    target = args.output or start.folder / tester.default_folder
     tester.check_room(target)
-    with whole_folder(target, FILES) as folder:
+    with whole_folder(target, tester.files) as folder:
         tester.report(folder)
     say(f"written to {target}")
 

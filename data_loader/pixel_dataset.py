@@ -1,6 +1,7 @@
 """Images of pixels: how a file's numbers become a model's, and a model's a file's."""
 
 import math
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from data_loader.array_files import (
     in_pieces,
     stored_pixels,
 )
+from data_loader.pictures import PictureReader, check_picture
 
 Layout = Literal["HW", "HWC", "CHW"]
 # Whole numbers this wide, and doubles, lose digits in float32 before they are scaled.
@@ -110,12 +112,30 @@ class BaseImages(BaseDataset):
         shapes = {"HW": (height, width), "HWC": (height, width, channels)}
         check_numbers(array, source)
         check_same_shape(array, shapes.get(facts["layout"], (channels, height, width)), source)
+        rule = f"the model was trained with numbers from {low:g} to {high:g}"
+        ends: list[float] = []
         for start, piece in in_pieces(array):
             check_finite(piece, source, start)
-            check_range(piece, (low, high), source, start)
+            ends += check_range(piece, (low, high), source, start, rule)
         labels = Labels(np.zeros(len(array), np.int64), facts["classes"])
         how = facts["layout"], np.dtype(facts["dtype"]), (low, high), tuple(facts["value_range"])
-        return BaseImages(stored_pixels(array), labels, *how)
+        images = BaseImages(stored_pixels(array), labels, *how)
+        question = f"{rule}: are these on the same scale?"
+        images.note = narrow_note(min(ends), max(ends), (low, high), question)
+        return images
+
+    def of_pictures(self, files: list[Path]) -> BaseDataset:
+        """Pictures of the same size and channels; black and white are the ends of the range."""
+        for file in files:
+            check_picture(file, self.shape)
+        mode, layout = ("L", "HW") if self.shape[0] == 1 else ("RGB", "HWC")
+        reader = PictureReader(files, self.shape[1:], mode, "white")
+        return self._of_reader(reader, layout)
+
+    def _of_reader(self, reader: BaseReader, layout: Layout) -> BaseDataset:
+        """Pictures of 8 bits for the model that was trained with these images."""
+        labels = Labels(np.zeros(len(reader), np.int64), self.labels.names)
+        return BaseImages(reader, labels, layout, np.uint8, (0.0, 255.0), self.value_range)
 
 
 def limits(dtype: np.dtype) -> tuple[float, float]:
