@@ -9,12 +9,12 @@ import torch
 
 from data_loader.new_images import open_new_images
 from logger.lettering import undrawable
-from tester.class_errors import class_errors, class_table, unlike_scores
 from tester.conformal import Conformal
+from tester.findings import class_errors, class_table, sentence, unlike_scores
 from tester.generate import Children, Generator, plan_children
-from tester.generated_files import free_bytes, write_generated
+from tester.generated_files import write_generated
 from tester.odd_pictures import SHOWN, Odd, draw_errors, draw_oddest
-from tester.score_files import ScoreFiles, bytes_needed
+from tester.score_files import ScoreFiles, check_apart, check_disk
 from tester.scores import MODEL, Measured, Scores
 from tester.tester import Tester, score_table, write_json
 from trainer.experiment import Experiment
@@ -84,20 +84,9 @@ class ImagesTester(Tester):
         Raises:
             ConfigError: it does not.
         """
-        made = {(folder / name).resolve() for name in self.files}
-        for option, path in (("--images", self.path), ("--labels", self.label_path)):
-            if path and (path.resolve() in made or path.resolve() == folder.resolve()):
-                raise ConfigError(
-                    f"{option} {path}: the results would go there too; write them elsewhere "
-                    "with -o"
-                )
-        needed = bytes_needed(self.images, self.model.code_size, len(self.evaluator.metrics))
-        if needed > (free := free_bytes(folder)):
-            raise ConfigError(
-                f"{folder}: the codes and reconstructions of {len(self.images.dataset):,} images "
-                f"take about {needed:,} bytes, but {free:,} are free there; write to another "
-                "disk with -o"
-            )
+        inputs = {"--images": self.path, "--labels": self.label_path}
+        check_apart(folder, self.files, {name: path for name, path in inputs.items() if path})
+        check_disk(folder, self.images, self.model.code_size, len(self.evaluator.metrics))
         if self._makes_children:
             super().check_room(folder)
 
@@ -112,7 +101,7 @@ class ImagesTester(Tester):
         content = self.scorer.as_json(splits)
         say(score_table(content))
         found = self._findings(splits, conformal)
-        say(_sentence(found))
+        say(sentence(found))
         if "classes" in found:
             say(class_table(found["classes"]))
         write_json(folder / "metrics.json", content | {SPLIT: found} | self.facts())
@@ -210,12 +199,3 @@ class ImagesTester(Tester):
         }
         write_generated(self.generator, self.children, facts, folder)
         say(f"{self.children.count} generated images from {len(self.images.dataset)} new ones")
-
-
-def _sentence(found: dict[str, Any]) -> str:
-    """How many are flagged, in words."""
-    return (
-        f"{found['flagged']:,} of {found['count']:,} images are flagged at alpha "
-        f"{found['alpha']:g}, by {found['held_out']['count']:,} held-out images "
-        f"({found['held_out']['split']})"
-    )

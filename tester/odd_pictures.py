@@ -39,8 +39,8 @@ def draw_oddest(odd: Odd, evaluator: Evaluator, loader: BaseDataLoader, path: Pa
     for batch in loader.of(torch.tensor(odd.places)).batches():
         shown = evaluator.shown(batch)
         made = evaluator.run(shown)["reconstruction"]
-        for own, images in zip(parts.values(), (batch.images, shown, made), strict=True):
-            own.append(images.cpu())
+        for own, new in zip(parts.values(), (batch.images, shown, made), strict=True):
+            own.append(new.cpu())
     images = {name: torch.cat(own) for name, own in parts.items()}
     errors = (images["reconstruction"] - images["image"]).square().mean(1).numpy()
     if not evaluator.corrupter:

@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -11,8 +12,9 @@ import torch
 
 from data_loader.new_images import NewImages
 from tester.conformal import Conformal
-from tester.generated_files import RowFile
+from tester.generated_files import RowFile, free_bytes
 from trainer.evaluator import Numbers
+from utils.errors import ConfigError
 
 BYTES_OF_NUMBER = 16  # in scores.csv, with its comma
 
@@ -77,9 +79,35 @@ def _text(number: float) -> str:
     return f"{number:.9g}" if math.isfinite(number) else ""
 
 
-def bytes_needed(images: NewImages, code_size: int, metrics: int) -> int:
-    """About how many bytes the three files take."""
+def check_apart(folder: Path, names: Sequence[str], inputs: dict[str, Path]) -> None:
+    """Check that files of some names in `folder` take the place of nothing that is read.
+
+    Args:
+        inputs: what is read, by the option that names it.
+
+    Raises:
+        ConfigError: they do.
+    """
+    made = {(folder / name).resolve() for name in names} | {folder.resolve()}
+    for option, path in inputs.items():
+        if path.resolve() in made:
+            raise ConfigError(
+                f"{option} {path}: the results would go there too; write them elsewhere with -o"
+            )
+
+
+def check_disk(folder: Path, images: NewImages, code_size: int, metrics: int) -> None:
+    """Check that the three files fit on the disk of `folder`, which need not exist.
+
+    Raises:
+        ConfigError: they do not; it says how many bytes they need and how many are free.
+    """
     dataset = images.dataset
     made = dataset.to_file(torch.zeros(1, *dataset.shape)).nbytes
     row = BYTES_OF_NUMBER * (metrics + 4)
-    return len(dataset) * (made + 4 * code_size + row)
+    needed, free = len(dataset) * (made + 4 * code_size + row), free_bytes(folder)
+    if needed > free:
+        raise ConfigError(
+            f"{folder}: the codes and reconstructions of {len(dataset):,} images take about "
+            f"{needed:,} bytes, but {free:,} are free there; write to another disk with -o"
+        )

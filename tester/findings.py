@@ -1,4 +1,4 @@
-"""Errors of new images by class, and how well errors tell classes that training had not."""
+"""What is found in new images: how many are odd, of which classes, and how well that is told."""
 
 from typing import Any
 
@@ -7,6 +7,19 @@ import torch
 
 from base.base_dataset import Labels
 from logger.tables import columns
+
+
+def sentence(found: dict[str, Any]) -> str:
+    """How many images are flagged, in words.
+
+    Args:
+        found: as metrics.json has it.
+    """
+    return (
+        f"{found['flagged']:,} of {found['count']:,} images are flagged at alpha "
+        f"{found['alpha']:g}, by {found['held_out']['count']:,} held-out images "
+        f"({found['held_out']['split']})"
+    )
 
 
 def class_errors(
