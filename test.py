@@ -23,7 +23,7 @@ def main() -> None:
         tester: Tester = ImagesTester(experiment, args.images, args.labels, args.alpha)
     else:
         tester = Tester(experiment)
-    target = args.output or start.folder / tester.default_folder
+    target = args.output or start.report_folder(tester.default_folder)
     tester.check_room(target)
     with whole_folder(target, tester.files) as folder:
         tester.report(folder)

@@ -7,7 +7,8 @@ from utils.arguments import train_arguments
 from utils.config.overrides import apply_overrides
 from utils.config.source import read_json
 from utils.errors import run_command
-from utils.ranks import Ranks, joined
+from utils.ranks import Ranks
+from utils.torchrun import joined
 
 if TYPE_CHECKING:
     from trainer.start import Start

@@ -8,6 +8,7 @@ import torch
 
 from base.base_dataset import BaseDataset
 from utils.ranks import ALONE, Ranks
+from utils.seed import epoch_order
 
 
 class Batch(NamedTuple):
@@ -33,7 +34,8 @@ class BaseDataLoader:
         indices: the places of the images that this loader serves, int64 [n].
         batch_size: images in a batch; the last batch of an epoch may hold fewer.
         held_out: the places of the images kept for validation, int64 [m].
-        shuffle: whether every epoch has an order of its own.
+        shuffle: whether every epoch has an order of its own ...
+        seed: ... which follows from this number and the epoch.
 
     Attributes:
         source: where the batches come from, in words.
@@ -55,12 +57,13 @@ class BaseDataLoader:
         batch_size: int,
         held_out: torch.Tensor | None = None,
         shuffle: bool = False,
+        seed: int = 0,
     ) -> None:
         self.dataset = dataset
         self.indices = indices
         self.batch_size = min(batch_size, len(indices))
         self.held_out = indices[:0] if held_out is None else held_out
-        self.shuffle = shuffle
+        self.shuffle, self.seed = shuffle, seed
 
     @property
     def count(self) -> int:
@@ -83,6 +86,12 @@ class BaseDataLoader:
         epoch goes on: the images of whole steps. Without `shuffle`, in the order of `indices`.
         """
         raise NotImplementedError
+
+    def order(self, epoch: int) -> torch.Tensor:
+        """The places of the images in the order in which `epoch` visits them, int64 [n]."""
+        if not self.shuffle:
+            return self.indices
+        return self.indices[epoch_order(self.count, self.seed, epoch)]
 
     def shared_by(self, ranks: Ranks) -> Self:
         """A loader of the same images of which every rank gets a part, each image on one rank."""
@@ -108,7 +117,7 @@ class BaseDataLoader:
     def split_test(self) -> Self | None:
         """A loader of the images that the data set keeps for testing, or None without any."""
         images = self.dataset.test_split()
-        return images and self.over(images)
+        return None if images is None else self.over(images)
 
     def over(self, dataset: BaseDataset) -> Self:
         """A loader of all images of another data set, in their order."""

@@ -169,6 +169,18 @@ class BaseDataset:
             "array as it is in gen_data.npy"
         )
 
+    @classmethod
+    def of_none(cls, facts: dict[str, Any]) -> "BaseDataset":
+        """A data set without images, which writes arrays as those that gave `facts`.
+
+        Raises:
+            DataError: a data set of one's own that does not say how.
+        """
+        raise DataError(
+            f"{cls.__name__} does not say how it writes arrays; give codes as tensors to get "
+            "images as tensors"
+        )
+
     def test_split(self) -> Optional["BaseDataset"]:
         """The images that whoever made the data set keeps for testing, where there are any."""
         return None
@@ -188,8 +200,10 @@ class BaseDataset:
         """The stored images in order, a few at a time: memory need not hold them all."""
         at_once = max(1, PIECE * len(self) // max(self.stored.nbytes, 1))
         for places in torch.arange(len(self)).split(at_once):
-            is_read = isinstance(self.stored, BaseReader)
-            yield self.stored.read(places) if is_read else self.stored[places[0] : places[-1] + 1]
+            if isinstance(self.stored, BaseReader):
+                yield self.stored.read(places)
+            else:
+                yield self.stored[places[0] : places[-1] + 1]
 
     @property
     def data_range(self) -> float:
@@ -200,6 +214,6 @@ class BaseDataset:
         """What tells these images and labels, in this order, from any others."""
         checksum = 0
         for piece in self.pieces():
-            checksum = zlib.crc32(piece.contiguous().numpy(), checksum)
-        checksum = zlib.crc32(self.labels.indices.numpy(), checksum)
+            checksum = zlib.crc32(piece.contiguous().numpy().data, checksum)
+        checksum = zlib.crc32(self.labels.indices.numpy().data, checksum)
         return {"count": len(self), "shape": list(self.shape), "crc32": checksum}

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from logger.tables import columns
+
 
 class LayerRow(NamedTuple):
     """One line of the layer table."""
@@ -72,6 +74,21 @@ class BaseModel(nn.Module):
             LayerRow(name, "", f"{sum(p.numel() for p in part.parameters()):,}")
             for name, part in self.named_children()
         ]
+
+    def table(self) -> str:
+        """The layer table as text, the size of the model and that of its code."""
+        ratio = self.compression_ratio
+        lines = [
+            columns([("layer", "output", "parameters"), *self.rows()]),
+            f"{self.parameter_count:,} parameters, {self.code_size:,} numbers in a code, "
+            f"compression ratio {ratio:.3g}",
+        ]
+        if ratio < 1:
+            lines.append(
+                f"warning: the code is {1 / ratio:.2g}x larger than the image; "
+                "low errors then show a good copy, not a good summary"
+            )
+        return "\n".join(lines)
 
     @property
     def parameter_count(self) -> int:

@@ -1,7 +1,6 @@
 """What every trainer does: epochs, the monitored value, checkpoints. It knows no batch."""
 
 import math
-import operator
 import signal
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -11,8 +10,10 @@ import torch
 
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
+from base.monitor import Monitor
 from logger.run import Run
-from utils.checkpoint import Checkpoint, checkpoint_name, remove_passed
+from utils.checkpoint import Checkpoint
+from utils.checkpoint_files import checkpoint_name, remove_passed
 from utils.config.sections import Config
 from utils.device import describe_machine
 from utils.errors import Interrupted, SaidElsewhere, TrainingError
@@ -26,35 +27,6 @@ from utils.optimizer_state import (
 )
 from utils.ranks import Ranks
 from utils.signals import StopRequest
-
-
-class Monitor:
-    """The best value so far of the number that is watched, and how long ago it was.
-
-    Args:
-        rule: "min NAME", "max NAME" or "off".
-    """
-
-    def __init__(self, rule: str) -> None:
-        mode, _, self.name = rule.partition(" ")
-        self.is_off = mode == "off"
-        self._is_better = operator.lt if mode == "min" else operator.gt
-        self.best: float | None = None
-        self.epochs_without = 0
-
-    def update(self, numbers: dict[str, float]) -> bool:
-        """Take in an epoch's numbers; True where the watched one improved.
-
-        A tie does not improve, and what is not finite is never the best.
-        """
-        if self.is_off:
-            return False
-        value = numbers[self.name]
-        if math.isfinite(value) and (self.best is None or self._is_better(value, self.best)):
-            self.best, self.epochs_without = value, 0
-            return True
-        self.epochs_without += 1
-        return False
 
 
 class Parts(Protocol):
@@ -120,6 +92,17 @@ class BaseTrainer:
             while not self.is_finished():
                 self._finish_epoch(self.train_epoch(self.epoch + 1))
                 self.stop_if_asked()
+
+    def announce(self) -> None:
+        """Say what is about to be trained, on what, and where."""
+
+    def go_on(self) -> None:
+        """Go on from the checkpoint of the experiment, if it has one.
+
+        Raises:
+            CheckpointError: it is of other parts, or was written where no step ends.
+        """
+        raise NotImplementedError
 
     def is_finished(self) -> bool:
         """Whether all epochs are trained, or so many did not improve that it ends early."""

@@ -16,6 +16,7 @@ from data_loader.pixel_dataset import BaseImages, Layout, Range, Scale, limits, 
 from utils.errors import DataError
 
 OWN_RANGE = {"uint8": (0.0, 255.0), "bool": (0.0, 1.0)}
+FOUR_AXES: tuple[Layout, ...] = ("HWC", "CHW")
 AXES = {"HW": "(N, H, W)", "HWC": "(N, H, W, C)", "CHW": "(N, C, H, W)"}
 
 
@@ -54,7 +55,7 @@ class Arrays(BaseImages):
     ) -> None:
         array = open_array(data, data_name)
         check_numbers(array, data)
-        layout = check_layout(array.shape, layout, data)
+        axes = check_layout(array.shape, layout, data)
         value_range = value_range or _own_range(array.dtype, data)
         _check_limits(value_range, array.dtype, data)
         ends: list[float] = []
@@ -63,7 +64,7 @@ class Arrays(BaseImages):
             ends += check_range(piece, value_range, data, start)
         labels = read_labels(label, label_name, len(array), classes, data)
         stored = stored_pixels(array)
-        super().__init__(stored, labels, layout, array.dtype, value_range, scale_to)
+        super().__init__(stored, labels, axes, array.dtype, value_range, scale_to)
         is_right = "is dataset.args.value_range right?"
         notes = (
             narrow_note(min(ends), max(ends), value_range, is_right),
@@ -98,7 +99,7 @@ def _check_limits(value_range: tuple[float, float], dtype: np.dtype, path: str) 
         )
 
 
-def check_layout(shape: tuple[int, ...], layout: str | None, path: str) -> str:
+def check_layout(shape: tuple[int, ...], layout: Layout | None, path: str) -> Layout:
     """The layout of the images in an array of `shape`, told from it where `layout` is None.
 
     Raises:
@@ -119,13 +120,13 @@ def check_layout(shape: tuple[int, ...], layout: str | None, path: str) -> str:
     return layout
 
 
-def _told_by(shape: tuple[int, ...], path: str) -> str:
+def _told_by(shape: tuple[int, ...], path: str) -> Layout:
     """HW, HWC or CHW; the channels are the one axis of length 1 or 3, or else 2 or 4."""
     if len(shape) == 3 and shape[2] > 4:
         return "HW"
     if len(shape) == 4:
         for usual in ((1, 3), (2, 4)):
-            found = [layout for layout in ("HWC", "CHW") if _channels(shape, layout) in usual]
+            found = [layout for layout in FOUR_AXES if _channels(shape, layout) in usual]
             if len(found) == 1:
                 return found[0]
             if found:

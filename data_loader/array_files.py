@@ -90,22 +90,21 @@ def read_rows(array: np.ndarray, places: np.ndarray) -> np.ndarray:
     """
     if not isinstance(array, np.memmap):
         return array[places]
+    name = array.filename or ""  # of a map there is one
     rows = np.empty((len(places), *array.shape[1:]), array.dtype)
     raw = rows.reshape(len(rows), -1).view(np.uint8)
     breaks = np.flatnonzero(np.diff(places) != 1) + 1
     try:
-        with open(array.filename, "rb") as file:
+        with open(name, "rb") as file:
             for run in np.split(np.arange(len(places)), breaks):  # neighbours are read together
                 file.seek(array.offset + int(places[run[0]]) * raw.shape[1])
-                if file.readinto(raw[run[0] : run[-1] + 1]) != len(run) * raw.shape[1]:
+                if file.readinto(raw[run[0] : run[-1] + 1].data) != len(run) * raw.shape[1]:
                     raise DataError(
-                        f"{array.filename}: ends before image {places[run[-1]]}; "
+                        f"{name}: ends before image {places[run[-1]]}; "
                         "it has become shorter since it was opened"
                     )
     except OSError as error:
-        raise DataError(
-            f"{array.filename}: image {places[0]} cannot be read: {error.strerror}"
-        ) from None
+        raise DataError(f"{name}: image {places[0]} cannot be read: {error.strerror}") from None
     return rows
 
 

@@ -6,7 +6,7 @@ that every epoch sees other damage; in evaluation from (seed, place of the image
 image is damaged the same way in whatever batch it comes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import torch
@@ -36,7 +36,7 @@ class Draws:
         """Numbers of mean 0 and variance 1, [n, *shape]."""
         return self._draw(torch.randn, shape)
 
-    def _draw(self, function, shape: tuple[int, ...]) -> torch.Tensor:
+    def _draw(self, function: Callable[..., torch.Tensor], shape: tuple[int, ...]) -> torch.Tensor:
         device = self._images.device
         rows = len(self._images) // len(self._generators)
         drawn = [

@@ -11,13 +11,17 @@ from pydantic import Field
 from base.base_dataset import BaseDataset, Labels
 from data_loader.array_files import DataPath
 from data_loader.pictures import Head, PictureReader, check_picture, read_head
-from data_loader.pixel_dataset import BaseImages, Scale, narrow_note
+from data_loader.pixel_dataset import BaseImages, Layout, Scale, narrow_note
 from utils.config.source import is_text
 from utils.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
 Side = Annotated[int, Field(ge=1, le=65_500)]
+
+
+# Pillow's name of a picture's mode, and the axes of an image of it.
+_MODES: dict[str, tuple[str, Layout]] = {"RGB": ("RGB", "HWC"), "grey": ("L", "HW")}
 
 
 class ImageFolder(BaseImages):
@@ -54,14 +58,15 @@ class ImageFolder(BaseImages):
         self._is_resizing = size is not None
         if size is None:
             size = _one_size(heads)
-        size = (size, size) if isinstance(size, int) else tuple(size)
-        mode, layout = ("RGB", "HWC") if colour == "RGB" else ("L", "HW")
-        reader = PictureReader(files, size, mode, background or "white")
-        super().__init__(reader, labels, layout, np.uint8, (0.0, 255.0), scale_to)
+        high, wide = (size, size) if isinstance(size, int) else size
+        mode, layout = _MODES[colour]
+        reader = PictureReader(files, (high, wide), mode, background or "white")
+        dtype = np.dtype(np.uint8)
+        super().__init__(reader, labels, layout, dtype, (0.0, 255.0), scale_to)
         self._files, self._mode, self._background = files, mode, background or "white"
         is_laid = any(head.is_transparent for head in heads.values())
         self._ground = (background or "white") if is_laid else ""
-        notes = (_heads_note(heads, background), self._range_note())
+        notes = (_heads_note(heads, background), self._range_note(reader))
         self.note = "; ".join(filter(None, notes))
 
     def of_pictures(self, files: list[Path]) -> BaseDataset:
@@ -75,11 +80,11 @@ class ImageFolder(BaseImages):
         images.note = _heads_note(heads, self._background)
         return images
 
-    def _range_note(self) -> str:
+    def _range_note(self, reader: PictureReader) -> str:
         """What is to be said where all pictures are one shade; seldom takes more than one."""
         lowest, highest = 255, 0
         for place in range(len(self)):
-            picture = self.stored.read(torch.tensor([place]))
+            picture = reader.read(torch.tensor([place]))
             lowest = min(lowest, int(picture.min()))
             highest = max(highest, int(picture.max()))
             if not narrow_note(lowest, highest, self.file_range, ""):
@@ -92,7 +97,7 @@ class ImageFolder(BaseImages):
     def fingerprint(self) -> dict[str, int | list[int]]:
         """What tells these pictures from any others: the bytes of their files, not decoded, and
         what shows through them."""
-        checksum = zlib.crc32(self.labels.indices.numpy())
+        checksum = zlib.crc32(self.labels.indices.numpy().data)
         checksum = zlib.crc32(self._ground.encode(), checksum)
         for file in self._files:
             checksum = zlib.crc32(file.read_bytes(), checksum)

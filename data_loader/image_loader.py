@@ -11,7 +11,7 @@ from base.base_data_loader import BaseDataLoader, Batch
 from base.base_dataset import BaseDataset, BaseReader
 from data_loader.prefetch import Workers
 from utils.device import free_memory
-from utils.seed import SPLIT, epoch_order, generator
+from utils.seed import SPLIT, generator
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -57,8 +57,8 @@ class ImageLoader(BaseDataLoader):
         held_out = validation_split if validation_split >= 1 else round(validation_split * count)
         labels = dataset.labels.indices
         training, validation = stratified_split(labels, int(held_out), seed)
-        super().__init__(dataset, training, batch_size, validation, shuffle)
-        self.seed, self.device = seed, device
+        super().__init__(dataset, training, batch_size, validation, shuffle, seed)
+        self.device = device
         self.num_workers, self.memory = num_workers, memory
         self._open(dataset)
 
@@ -77,10 +77,9 @@ class ImageLoader(BaseDataLoader):
 
     def batches(self, epoch: int = 0, trained: int = 0) -> Iterator[Batch]:
         """Every image once, in the order of `epoch`, but for the first `trained` of them."""
-        order = self.indices
-        if self.shuffle:
-            order = order[epoch_order(self.count, self.seed, epoch)]
-        steps = order[trained:].split(self.images_per_step) if trained < self.count else ()
+        steps = (
+            self.order(epoch)[trained:].split(self.images_per_step) if trained < self.count else ()
+        )
         parts = [self.ranks.part(places) for places in steps]
         if not parts:
             return

@@ -134,7 +134,8 @@ def _whole_numbers(values: np.ndarray, path: str) -> np.ndarray:
     """Labels as int64 from 0."""
     if values.dtype.kind not in "iubf":
         raise DataError(f"{path}: labels of type {values.dtype}; must be whole numbers or words")
-    broken = np.flatnonzero(values != np.floor(values)) if values.dtype.kind == "f" else ()
+    is_float = values.dtype.kind == "f"
+    broken = np.flatnonzero(values != np.floor(values)) if is_float else np.empty(0, np.int64)
     if len(broken):
         raise DataError(
             f"{path}: label {values[broken[0]]} of image {broken[0]}; must be a whole number"

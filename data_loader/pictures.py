@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image, ImageOps
 
 from base.base_dataset import BaseReader
 from utils.errors import DataError, first_line
@@ -56,14 +57,12 @@ class PictureReader(BaseReader):
         return pictures
 
     def _decode(self, file: Path) -> np.ndarray:
-        from PIL import Image, ImageOps
-
         height, width = self._size
         try:
-            with Image.open(file) as picture:
-                if _may_be_turned(picture):
-                    picture = ImageOps.exif_transpose(picture)
-                picture = self._laid(picture).convert(self._mode)
+            with Image.open(file) as opened:
+                is_turned = _may_be_turned(opened)
+                upright = ImageOps.exif_transpose(opened) if is_turned else opened
+                picture = self._laid(upright).convert(self._mode)
             if picture.size != (width, height):
                 picture = picture.resize((width, height), Image.Resampling.BILINEAR)
             return np.asarray(picture)
@@ -72,8 +71,6 @@ class PictureReader(BaseReader):
 
     def _laid(self, picture: Any) -> Any:
         """A picture on the background, where that shows."""
-        from PIL import Image
-
         if not picture.has_transparency_data:
             return picture
         ground = Image.new("RGBA", picture.size, self._background)
@@ -86,8 +83,6 @@ def read_head(file: Path) -> Head:
     Raises:
         DataError: it is no picture, or one of more than 8 bits a number.
     """
-    from PIL import Image
-
     try:
         with Image.open(file) as picture:
             (width, height), is_deep = picture.size, _is_deep(picture)

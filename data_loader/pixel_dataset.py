@@ -107,35 +107,51 @@ class BaseImages(BaseDataset):
     @classmethod
     def of_array(cls, array: np.ndarray, facts: dict[str, Any], source: str) -> BaseDataset:
         """Images in an array of any type that is laid out as those that gave `facts`."""
-        low, high = facts["file_range"]
-        channels, height, width = facts["shape"]
-        shapes = {"HW": (height, width), "HWC": (height, width, channels)}
         check_numbers(array, source)
-        check_same_shape(array, shapes.get(facts["layout"], (channels, height, width)), source)
+        check_same_shape(array, _file_shape(facts), source)
+        low, high = facts["file_range"]
         rule = f"the model was trained with numbers from {low:g} to {high:g}"
         ends: list[float] = []
         for start, piece in in_pieces(array):
             check_finite(piece, source, start)
             ends += check_range(piece, (low, high), source, start, rule)
-        labels = Labels(np.zeros(len(array), np.int64), facts["classes"])
-        how = facts["layout"], np.dtype(facts["dtype"]), (low, high), tuple(facts["value_range"])
-        images = BaseImages(stored_pixels(array), labels, *how)
+        images = _laid_out(stored_pixels(array), facts)
         question = f"{rule}: are these on the same scale?"
         images.note = narrow_note(min(ends), max(ends), (low, high), question)
         return images
+
+    @classmethod
+    def of_none(cls, facts: dict[str, Any]) -> BaseDataset:
+        """No images, in the layout of those that gave `facts`."""
+        return _laid_out(torch.empty(0, *_file_shape(facts)), facts)
 
     def of_pictures(self, files: list[Path]) -> BaseDataset:
         """Pictures of the same size and channels; black and white are the ends of the range."""
         for file in files:
             check_picture(file, self.shape)
-        mode, layout = ("L", "HW") if self.shape[0] == 1 else ("RGB", "HWC")
-        reader = PictureReader(files, self.shape[1:], mode, "white")
-        return self._of_reader(reader, layout)
+        is_grey = self.shape[0] == 1
+        reader = PictureReader(files, self.shape[1:], "L" if is_grey else "RGB", "white")
+        return self._of_reader(reader, "HW" if is_grey else "HWC")
 
     def _of_reader(self, reader: BaseReader, layout: Layout) -> BaseDataset:
         """Pictures of 8 bits for the model that was trained with these images."""
         labels = Labels(np.zeros(len(reader), np.int64), self.labels.names)
-        return BaseImages(reader, labels, layout, np.uint8, (0.0, 255.0), self.value_range)
+        dtype = np.dtype(np.uint8)
+        return BaseImages(reader, labels, layout, dtype, (0.0, 255.0), self.value_range)
+
+
+def _file_shape(facts: dict[str, Any]) -> tuple[int, ...]:
+    """The shape of an image in the file."""
+    channels, height, width = facts["shape"]
+    shapes = {"HW": (height, width), "HWC": (height, width, channels)}
+    return shapes.get(facts["layout"], (channels, height, width))
+
+
+def _laid_out(stored: torch.Tensor | BaseReader, facts: dict[str, Any]) -> BaseImages:
+    """Images laid out as those that gave `facts`, all in the first class."""
+    labels = Labels(np.zeros(stored.shape[0], np.int64), facts["classes"])
+    ranges = tuple(facts["file_range"]), tuple(facts["value_range"])
+    return BaseImages(stored, labels, facts["layout"], np.dtype(facts["dtype"]), *ranges)
 
 
 def limits(dtype: np.dtype) -> tuple[float, float]:

@@ -38,7 +38,7 @@ class BaseTorchvision(BaseImages):
         """The images that the makers of the data set keep for testing."""
         return BaseImages(*self._read(is_test=True), self.value_range)
 
-    def _read(self, is_test: bool) -> tuple:
+    def _read(self, is_test: bool) -> tuple[Any, Any, Any, Any, Any]:
         """The first arguments of BaseImages for the training or the test images."""
         name = type(self).__name__
         try:

@@ -93,6 +93,13 @@ class BaseWafers(BaseDataset):
         labels = Labels(np.zeros(len(array), np.int64), facts["classes"])
         return BaseWafers(_stored_codes(array, layout, height, width), labels, layout)
 
+    @classmethod
+    def of_none(cls, facts: dict[str, Any]) -> BaseDataset:
+        """No maps, in the layout of those that gave `facts`."""
+        _, height, width = facts["shape"]
+        codes = torch.empty(0, height, width, dtype=torch.uint8)
+        return BaseWafers(codes, Labels(np.zeros(0, np.int64), facts["classes"]), facts["layout"])
+
     def of_pictures(self, files: list[Path]) -> BaseDataset:
         """Pictures in the colours of the legend, or grey ones that hold the codes 0, 1, 2."""
         colours = {entry.label: entry.colour for entry in self.legend}

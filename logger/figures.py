@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from logger.lettering import DPI, Ruler, literally, quiet_fonts
 
@@ -142,8 +145,6 @@ def _lines(text: str) -> int:
 
 
 def _add_legend(figure: Any, legend: Sequence[Entry]) -> None:
-    from matplotlib.patches import Patch
-
     patches = [
         Patch(facecolor=colour, edgecolor="0.4", label=label, linewidth=0.5)
         for label, colour in legend
@@ -154,9 +155,6 @@ def _add_legend(figure: Any, legend: Sequence[Entry]) -> None:
 
 def new_figure(width: float, height: float) -> Any:
     """An empty figure of matplotlib, in inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(width, height), dpi=DPI)
     FigureCanvasAgg(figure)
     return figure

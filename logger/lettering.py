@@ -9,6 +9,10 @@ from contextlib import contextmanager
 from functools import lru_cache, wraps
 from typing import Any
 
+from matplotlib import rc_context, rcParams
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+
 DPI = 130  # of every picture
 LONGEST = 48  # characters of a class name in a picture
 BOX = "\N{WHITE SQUARE}"  # in place of a character that no installed font has
@@ -62,10 +66,8 @@ def drawable(text: str) -> str:
     return "".join(BOX if _is_lost(letter) else letter for letter in seen)
 
 
-def text_settings(texts: Sequence[str]) -> dict[str, Any]:
+def text_settings(texts: Sequence[str]) -> Any:
     """Settings of matplotlib that draw `texts` as they are: "$" begins no mathematics."""
-    from matplotlib import rcParams
-
     found = dict.fromkeys(_font_with(letter) for text in texts for letter in set(text))
     others = [family for family in found if family]
     return {"text.parse_math": False, "font.family": [*rcParams["font.family"], *others]}
@@ -81,8 +83,6 @@ def literally(texts_of: Callable[[Any], Sequence[str]]) -> Callable[..., Any]:
     def decorate(draw: Callable[[Any], Any]) -> Callable[[Any], Any]:
         @wraps(draw)
         def drawn(content: Any) -> Any:
-            from matplotlib import rc_context
-
             with rc_context(text_settings(texts_of(content))), quiet_fonts():
                 return draw(content)
 
@@ -111,9 +111,6 @@ class Ruler:
     """
 
     def __init__(self, **font: Any) -> None:
-        from matplotlib.backends.backend_agg import RendererAgg
-        from matplotlib.font_manager import FontProperties
-
         self._font = FontProperties(**font)
         self._renderer = RendererAgg(1, 1, DPI)
         self._known: dict[str, float] = {}
@@ -165,8 +162,6 @@ def _is_lost(letter: str) -> bool:
 @quiet_fonts()
 def _font_with(letter: str) -> str | None:
     """The family of a font that has a character; "" is the usual one, None is none at all."""
-    from matplotlib.font_manager import FontProperties, findfont, fontManager
-
     if unicodedata.category(letter) == "Cs":
         return None  # half a character, which no renderer takes
     if _has(findfont(FontProperties()), letter):
@@ -181,8 +176,6 @@ def _font_with(letter: str) -> str | None:
 
 
 def _has(path: str, letter: str) -> bool:
-    from matplotlib.font_manager import get_font
-
     try:
         font = get_font(path)
         font.set_size(9, DPI)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from logger.tensorboard import TensorBoard
-from utils.checkpoint import Checkpoint, places_in
+from utils.checkpoint import Checkpoint
+from utils.checkpoint_files import places_in
 from utils.config.sections import Config
 from utils.errors import (
     CheckpointError,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib import colormaps
 
 from logger.figures import MARGIN, SIZE, TITLE, new_figure
 from logger.lettering import Ruler, literally, quiet_fonts
@@ -70,16 +71,19 @@ def draw_cloud(cloud: Cloud) -> Any:
     return figure
 
 
+def _palette(name: str) -> list[Any]:
+    """The colours of one of matplotlib's lists of them."""
+    return list(getattr(colormaps[name], "colors"))  # noqa: B009, not every map is a list
+
+
 def _groups(cloud: Cloud) -> list[_Group]:
     """The points of each class that has a colour, in the order of classes, and all others."""
-    from matplotlib import colormaps
-
     present, sizes = np.unique(cloud.labels, return_counts=True)
     if len(cloud.names) <= 20:
-        palette = colormaps["tab10" if len(cloud.names) <= 10 else "tab20"].colors
+        palette = _palette("tab10" if len(cloud.names) <= 10 else "tab20")
         colours = {int(label): palette[label] for label in present}
     else:
-        palette = [colour for colour in colormaps["tab20"].colors if len(set(colour)) > 1]
+        palette = [colour for colour in _palette("tab20") if len(set(colour)) > 1]
         largest = np.sort(present[np.argsort(-sizes, kind="stable")[:COLOURED]])
         colours = dict(zip(largest.tolist(), palette, strict=False))
     groups = [

@@ -46,7 +46,7 @@ class Autoencoder(BaseModel):
 
     def __init__(
         self,
-        shape: Shape,
+        shape: tuple[int, int, int],
         encoder: LayerList,
         decoder: Literal["mirror"] | LayerList = "mirror",
         defaults: Defaults = Defaults(),  # noqa: B008, a frozen value

@@ -3,7 +3,7 @@
 A layer is an object with one key that names its kind, {"conv": 16, "stride": 2}.
 """
 
-from typing import Annotated, Any, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import (
     BaseModel,
@@ -164,14 +164,17 @@ def _tag(entry: Any) -> str | None:
     )
 
 
-AnyLayer = Annotated[
-    Union[tuple(Annotated[kind, Tag(f"<{name}>")] for name, kind in KINDS.items())],  # noqa: UP007
-    Discriminator(
-        _tag,
-        custom_error_type="layer",
-        custom_error_message=f"names no layer; one of its keys must be {', '.join(KINDS)}",
-    ),
-]
+if TYPE_CHECKING:
+    AnyLayer = Layer
+else:
+    AnyLayer = Annotated[
+        Union[tuple(Annotated[kind, Tag(f"<{name}>")] for name, kind in KINDS.items())],  # noqa: UP007
+        Discriminator(
+            _tag,
+            custom_error_type="layer",
+            custom_error_message=f"names no layer; one of its keys must be {', '.join(KINDS)}",
+        ),
+    ]
 LayerList = Annotated[list[AnyLayer], Field(min_length=1)]
 
 

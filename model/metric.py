@@ -66,9 +66,10 @@ def ssim(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch
         return output.new_full((len(output),), torch.nan)
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    return structural_similarity_index_measure(
+    found = structural_similarity_index_measure(
         output, target, data_range=data_range, reduction="none"
-    ).reshape(-1)
+    )
+    return torch.as_tensor(found).reshape(-1)  # one image gives a number
 
 
 @best("max")

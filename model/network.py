@@ -106,10 +106,11 @@ def _module(layer: Layer, before: Shape, maps: Sequence[Shape]) -> nn.Sequential
         before = unflattened(before[0], maps)
         parts["unflatten"] = nn.Unflatten(1, before)
     parts[layer.kind()] = _core(layer, before)
-    if getattr(layer, "norm", None):
-        parts["norm"] = _norm(layer.norm, getattr(layer, layer.kind()))
-    if getattr(layer, "activation", None):
-        parts["activation"] = ACTIVATIONS[layer.activation]()
+    if isinstance(layer, Conv | Deconv | Linear):
+        if layer.norm:
+            parts["norm"] = _norm(layer.norm, getattr(layer, layer.kind()))
+        if layer.activation:
+            parts["activation"] = ACTIVATIONS[layer.activation]()
     return nn.Sequential(parts)
 
 
@@ -120,8 +121,8 @@ def _core(layer: Layer, before: Shape) -> nn.Module:
             window = (layer.kernel_size, layer.stride, layer.padding)
             return nn.Conv2d(channels, layer.conv, *window)
         case Deconv():
-            window = (layer.kernel_size, layer.stride, layer.padding, layer.output_padding)
-            return nn.ConvTranspose2d(channels, layer.deconv, *window)
+            window = (layer.kernel_size, layer.stride, layer.padding)
+            return nn.ConvTranspose2d(channels, layer.deconv, *window, layer.output_padding or 0)
         case Linear():
             return nn.Linear(channels, layer.linear)
         case MaxPool():
@@ -142,7 +143,7 @@ def _norm(name: str, channels: int) -> nn.Module:
     return nn.GroupNorm(norm_groups(name, channels), channels)
 
 
-def _counts(module: nn.Sequential) -> str:
+def _counts(module: nn.Module) -> str:
     """The parameters of each part that has any: '448 + 32'."""
-    counts = (sum(p.numel() for p in part.parameters()) for part in module)
+    counts = (sum(p.numel() for p in part.parameters()) for part in module.children())
     return " + ".join(f"{count:,}" for count in counts if count)

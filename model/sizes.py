@@ -164,7 +164,7 @@ def _search(
         fits = not target or len(shape) == 1 or shape[1 + axis] == target[1 + axis]
         return [] if fits else None
     first, *rest = layers
-    open_to = on_axis(first.stride, axis) if _is_open(first) else 1
+    open_to = on_axis(getattr(first, "stride", 1), axis) if _is_open(first) else 1
     for padding in range(open_to):
         trial = first.model_copy(update={"output_padding": padding}) if _is_open(first) else first
         try:
@@ -201,7 +201,7 @@ def mirror(
         elif isinstance(layer, Conv | Deconv):
             decoder.append(_transposed(layer, before, after, ending))
         elif is_map_layer(layer):
-            decoder.append(Upsample(upsample=before[1:], mode="bilinear"))
+            decoder.append(Upsample(upsample=(before[1], before[2]), mode="bilinear"))
     return decoder
 
 

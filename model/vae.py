@@ -8,7 +8,7 @@ from base.base_model import BaseModel, LayerRow
 from model.autoencoder import decoder_layers, encoder_layers, last_activation
 from model.layers import Activation, AnyLayer, Conv, Defaults, LayerList, Linear, parse_layers
 from model.network import Network
-from model.sizes import Shape, flattened_maps, shape_text
+from model.sizes import flattened_maps, shape_text
 
 # exp() of an unbounded log variance overflows; these bounds lie far outside of any useful one.
 LOWEST_LOGVAR, HIGHEST_LOGVAR = -30.0, 20.0
@@ -38,7 +38,7 @@ class VAE(BaseModel):
 
     def __init__(
         self,
-        shape: Shape,
+        shape: tuple[int, int, int],
         encoder: LayerList,
         latent: AnyLayer,
         decoder: Literal["mirror"] | LayerList = "mirror",

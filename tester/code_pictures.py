@@ -1,13 +1,14 @@
 """Pictures of the code: what noise, chance and place in it look like as images."""
 
 import torch
+from torch.nn.functional import pad
 
 from logger.figures import Grid
 from logger.lettering import class_names
 from logger.scatter import Cloud, save_cloud
+from tester.baselines import principal_components
 from tester.generate import Child
 from tester.pictures import Drawer
-from tester.principal_components import on_plane
 from utils.seed import PREVIEW, generator, mix
 
 COLUMNS = 8  # of a picture
@@ -120,6 +121,15 @@ class CodePictures(Drawer):
     def _decoded(self, points: torch.Tensor) -> list:
         """Pictures of codes [n, D]."""
         return self.rgb(self.evaluator.decode(points.view(-1, *self.model.code_shape)))
+
+
+def on_plane(codes: torch.Tensor) -> torch.Tensor:
+    """Codes [N, D] on the plane of their first two principal components, [N, 2]; 2-D as is."""
+    if codes.shape[1] == 2:
+        return codes
+    mean, directions = principal_components(codes, 2)
+    points = (codes - mean) @ directions
+    return pad(points, (0, 2 - points.shape[1]))
 
 
 def _in_rows(entries: list, length: int) -> list[list]:

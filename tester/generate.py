@@ -46,11 +46,11 @@ class Children:
     ) -> None:
         self._sources, self._turns = sources, turns
         self._levels, self._seed = settings.levels(), seed
-        self._samples, self._per_class = settings.samples, settings.per_class
+        self._samples, self._per_class = settings.samples, settings.per_class or 0
         if turns is None:
             self.count = len(sources) * self._samples * len(self._levels)
         else:
-            self.count = settings.per_class * sum(turn == 0 for turn, _ in turns)
+            self.count = self._per_class * sum(turn == 0 for turn, _ in turns)
 
     def __iter__(self) -> Iterator[Child]:
         for place in range(len(self._sources)):

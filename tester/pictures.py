@@ -11,7 +11,7 @@ from logger.figures import Grid, save_grid
 from logger.lettering import class_names
 from tester.generate import Children, Generator
 
-SHOWN = 12  # rows or columns at most
+MOST_SHOWN = 12  # rows or columns at most
 STEPS = 9  # images along an interpolation
 
 
@@ -48,7 +48,7 @@ class Drawer:
         labels = self.dataset.labels.indices
         places = self.loader.indices if places is None else places
         number = len(labels[places].unique())
-        return representatives(labels, places, min(SHOWN, number if number > 1 else 4))
+        return representatives(labels, places, min(MOST_SHOWN, number if number > 1 else 4))
 
     def originals(self, places: list[int]) -> torch.Tensor:
         """The images at some places, [n, C, H, W] on the CPU."""
@@ -108,7 +108,7 @@ class Pictures(Drawer):
         places = self.one_of_each_class(torch.tensor(children.sources()))
         rows, captions = [], []
         for place in places:
-            own = list(islice(children.of(place), SHOWN))
+            own = list(islice(children.of(place), MOST_SHOWN))
             images = torch.cat([self.originals([place]), self.generator.images(own)])
             rows.append(self.rgb(images))
             captions.append(["original", *(f"noise {child.noise:g}" for child in own)])
@@ -125,7 +125,7 @@ class Pictures(Drawer):
     def interpolation(self) -> None:
         """Images between the codes of two images of different classes, where there are any."""
         places = self.one_of_each_class()
-        pairs = list(zip(places, places[1:], strict=False))[:SHOWN]
+        pairs = list(zip(places, places[1:], strict=False))[:MOST_SHOWN]
         if not pairs:
             return
         rows = [self.rgb(self.generator.between(*pair, STEPS)) for pair in pairs]
@@ -136,5 +136,5 @@ class Pictures(Drawer):
 
     def _examples(self, loader: BaseDataLoader) -> list[int]:
         """Places of a loader's images of every class, eight at least where there are so many."""
-        count = min(SHOWN, max(8, len(self.dataset.labels.names)))
+        count = min(MOST_SHOWN, max(8, len(self.dataset.labels.names)))
         return representatives(self.dataset.labels.indices, loader.indices, count)

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from data_loader.new_images import NewImages
+from tester.array_writer import RowFile, free_bytes
 from tester.conformal import Conformal
-from tester.generated_files import RowFile, free_bytes
 from trainer.evaluator import Numbers
 from utils.errors import ConfigError
 

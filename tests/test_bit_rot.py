@@ -7,7 +7,8 @@ import pytest
 
 from tests import processes
 from tests.killing import content_of, digest, uninterrupted
-from utils.checkpoint import checkpoint_name, load_checkpoint
+from utils.checkpoint import load_checkpoint
+from utils.checkpoint_files import checkpoint_name
 from utils.errors import CheckpointError
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from tests import processes
 from tests.killing import end_state, resume, run_folder, uninterrupted, write_config
-from utils.checkpoint import checkpoint_name, checkpoints_in, load_checkpoint
+from utils.checkpoint import load_checkpoint
+from utils.checkpoint_files import checkpoint_name, checkpoints_in
 
 
 @pytest.fixture(scope="module")

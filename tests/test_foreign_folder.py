@@ -8,7 +8,8 @@ import torch
 
 from tests import processes
 from tests.killing import content_of, end_state, lines_of, resume, uninterrupted
-from utils.checkpoint import checkpoint_name, save_checkpoint
+from utils.checkpoint import save_checkpoint
+from utils.checkpoint_files import checkpoint_name
 
 
 @pytest.fixture(scope="module")

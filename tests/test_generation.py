@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from tester.array_writer import Record, RowFile
 from tester.generate import plan_children
-from tester.generated_files import Record, RowFile
 from tests import processes
 from tests.conftest import command, only_run
 from utils.config.sections import GenerationSection

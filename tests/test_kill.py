@@ -18,7 +18,8 @@ from tests.killing import (
     uninterrupted,
     write_config,
 )
-from utils.checkpoint import checkpoints_in, load_checkpoint, save_checkpoint
+from utils.checkpoint import load_checkpoint, save_checkpoint
+from utils.checkpoint_files import checkpoints_in
 
 
 @pytest.mark.parametrize(

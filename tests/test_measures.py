@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from base.base_trainer import Monitor
+from base.monitor import Monitor
 from model.loss import BCE, L1, MSE
 from model.metric import MAP_METRICS, METRICS, best, psnr, ssim
 from trainer.catalogue import catalogue

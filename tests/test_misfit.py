@@ -8,7 +8,8 @@ import torch
 
 from tests import processes
 from tests.killing import content_of, uninterrupted
-from utils.checkpoint import checkpoint_name, load_checkpoint, save_checkpoint
+from utils.checkpoint import load_checkpoint, save_checkpoint
+from utils.checkpoint_files import checkpoint_name
 from utils.errors import CheckpointError
 from utils.optimizer_state import check_weights, load_weights
 

@@ -131,7 +131,7 @@ def test_the_largest_value_is_finite_only_if_all_are(values, expected):
 @pytest.mark.parametrize("rule", ["min val_loss", "max val_loss"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_the_best_is_never_what_is_not_finite(rule, value):
-    from base.base_trainer import Monitor
+    from base.monitor import Monitor
 
     monitor = Monitor(rule)
     assert not monitor.update({"val_loss": value})

@@ -15,7 +15,8 @@ from data_loader.wafers import SyntheticWafers
 from tests import processes
 from tests.conftest import ROOT, numbers_of
 from tests.killing import EXPERIMENT, end_state, run_folder, uninterrupted, write_config
-from utils.checkpoint import checkpoints_in, load_checkpoint
+from utils.checkpoint import load_checkpoint
+from utils.checkpoint_files import checkpoints_in
 from utils.ranks import Ranks
 
 CPU = torch.device("cpu")

@@ -18,7 +18,8 @@ from tests.killing import (
     uninterrupted,
     write_config,
 )
-from utils.checkpoint import checkpoint_name, checkpoints_in, place_of, save_checkpoint
+from utils.checkpoint import save_checkpoint
+from utils.checkpoint_files import checkpoint_name, checkpoints_in, place_of
 
 STEPS = range(1, 25)
 # The first epoch is the best one, for none is better.

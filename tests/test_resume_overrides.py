@@ -150,3 +150,24 @@ def test_a_run_with_a_new_rate_goes_on_a_second_time(
     halves = [0.01, 0.005, 0.004, 0.002, 0.002]
     plain = [0.01, 0.01, 0.004, 0.004, 0.004]
     assert rates == pytest.approx(halves if scheduler["type"] == "MultiStepLR" else plain)
+
+
+def test_a_run_in_bf16_goes_on_in_fp32_where_that_is_asked_for(
+    small, written, tmp_path, monkeypatch
+):
+    small["trainer"]["precision"] = "bf16"
+    monkeypatch.setattr("utils.device.computes_bf16", lambda device: True)
+    run_train(monkeypatch, "-c", written(small))
+    run = only_run(tmp_path / "saved")
+    monkeypatch.setattr("utils.device.computes_bf16", lambda device: False)
+    with pytest.raises(ConfigError, match="'bf16', but cpu does not compute in it; use .*fp32"):
+        run_train(monkeypatch, "-r", run, "-s", "trainer.epochs=3")
+    run_train(monkeypatch, "-r", run, "-s", "trainer.epochs=3", "trainer.precision=fp32")
+    assert config_of(run)["trainer"]["precision"] == "fp32"
+    log = (run / "info.log").read_text()
+    assert 'changed: trainer.precision from "bf16" to "fp32"' in log
+    run_train(monkeypatch, "-r", run, "-s", "trainer.epochs=4")
+    assert [line["epoch"] for line in numbers_of(run)] == [1, 2, 3, 4]
+    monkeypatch.setattr("utils.device.computes_bf16", lambda device: True)
+    with pytest.raises(ConfigError, match="the epochs before were trained in this one"):
+        run_train(monkeypatch, "-r", run, "-s", "trainer.precision=bf16")

@@ -8,7 +8,8 @@ import pytest
 
 from tests import processes
 from tests.killing import end_state, resume, run_folder, uninterrupted, write_config
-from utils.checkpoint import checkpoints_in, load_checkpoint
+from utils.checkpoint import load_checkpoint
+from utils.checkpoint_files import checkpoints_in
 
 SETTINGS = {"save_steps": 0, "save_period": 2}
 

@@ -1,6 +1,7 @@
 """What a model makes of images, and how good that is."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -47,8 +48,8 @@ class Evaluator:
         self.corrupter = corrupter or Corrupter()
         # On a GPU launching kernels takes longer than small networks do: there a pass is replayed.
         mode = "reduce-overhead" if self.device.type == "cuda" else "default"
-        compiled: nn.Module | None = torch.compile(model, mode=mode) if is_compiled else None
-        self.network = model if compiled is None else compiled
+        # Asked for nothing but to run: a compiled network has no truth value.
+        self.network: Any = torch.compile(model, mode=mode) if is_compiled else model
 
     def shown(self, batch: Batch) -> torch.Tensor:
         """What the model is shown of a batch in evaluation: the images, corrupted if asked for."""

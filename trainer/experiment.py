@@ -17,12 +17,15 @@ from trainer.catalogue import catalogue
 from trainer.evaluator import Evaluator
 from trainer.fit import check_fit, check_network
 from trainer.start import Start
+from trainer.trained import load
 from utils.config.build import build, build_part
 from utils.config.sections import Config
 from utils.device import Compute, pick_device, pick_precision, usable_precision
 from utils.optimizer_state import load_weights
 from utils.ranks import ALONE, Ranks
 from utils.seed import seed_init
+
+__all__ = ["Experiment", "load"]
 
 
 class Experiment:
@@ -92,8 +95,9 @@ class Experiment:
 
     def open_run(self) -> Run:
         """The folder of a new run, or of the one that goes on; of all ranks the leader writes."""
+        silent: Run = SilentRun()
         return self.ranks.on_leader(
-            lambda: open_run(self.config, self.start.folder, self.checkpoint), SilentRun()
+            lambda: open_run(self.config, self.start.folder, self.checkpoint), silent
         )
 
     def trainer(self, run: Run) -> BaseTrainer:

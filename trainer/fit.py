@@ -63,7 +63,7 @@ def _check_reach(
 ) -> Iterator[Problem]:
     """The last activation reaches every value that an image may hold."""
     ending = network.output_activation
-    lowest, highest = REACH.get(ending, (-math.inf, math.inf))
+    lowest, highest = REACH.get(ending or "", (-math.inf, math.inf))
     if lowest <= value_range[0] and value_range[1] <= highest:
         return
     fitting = "tanh" if value_range[0] >= -1 and value_range[1] <= 1 else None
@@ -95,35 +95,53 @@ def check_fit(
     problems = list(_check_shapes(config, network, dataset.shape))
     if problems:
         refuse("config", problems)
+    problems = [
+        *_check_held_out(config, validation),
+        *_check_sizes(config, network, loader),
+        *_check_loss(loss, network, dataset),
+    ]
+    if problems:
+        refuse("config", problems)
+
+
+def _check_held_out(config: Config, validation: BaseDataLoader | None) -> Iterator[Problem]:
+    """What needs images held out has some, however few the data set gave."""
+    if not validation and watched(config).startswith("val_"):
+        rule = (
+            "no image is held out for validation; raise data_loader.args.validation_split "
+            "or watch 'min loss'"
+        )
+        yield Problem("trainer.monitor", config.trainer.monitor, rule)
+    if not validation and config.generation.split == "validation":
+        rule = "no image is held out for validation; take 'train'"
+        yield Problem("generation.split", "validation", rule)
+
+
+def _check_sizes(config: Config, network: BaseModel, loader: BaseDataLoader) -> Iterator[Problem]:
+    """Codes, images and processes are as many and as large as is asked of them."""
+    shape = loader.dataset.shape
     if config.generation.grid and network.code_size != 2:
         rule = f"needs a code of 2 numbers, this one has {network.code_size:,}; leave it out"
-        problems.append(Problem("generation.grid", config.generation.grid, rule))
+        yield Problem("generation.grid", config.generation.grid, rule)
     if loader.ranks.count > loader.count:
         rule = (
             f"are more than the {loader.count} training images, and each needs one; lower "
             "--nproc_per_node"
         )
-        problems.append(Problem("torchrun processes", loader.ranks.count, rule))
-    if watched(config).startswith("val_") and not validation:
-        rule = (
-            "no image is held out for validation; raise data_loader.args.validation_split "
-            "or watch 'min loss'"
-        )
-        problems.append(Problem("trainer.monitor", config.trainer.monitor, rule))
-    if config.generation.split == "validation" and not validation:
-        rule = "no image is held out for validation; take 'train'"
-        problems.append(Problem("generation.split", "validation", rule))
-    if "ssim" in config.metrics and min(dataset.shape[1:]) < SMALLEST_SSIM_SIDE:
-        rule = f"needs {SMALLEST_SSIM_SIDE} pixels a side, images are {shape_text(dataset.shape)}"
-        problems.append(Problem("metrics", "ssim", rule))
+        yield Problem("torchrun processes", loader.ranks.count, rule)
+    if "ssim" in config.metrics and min(shape[1:]) < SMALLEST_SSIM_SIDE:
+        rule = f"needs {SMALLEST_SSIM_SIDE} pixels a side, images are {shape_text(shape)}"
+        yield Problem("metrics", "ssim", rule)
+
+
+def _check_loss(loss: BaseLoss, network: BaseModel, dataset: BaseDataset) -> Iterator[Problem]:
+    """What takes numbers for probabilities is given some."""
     if loss.needs_probabilities and network.output_activation != "sigmoid":
         rule = 'needs reconstructions in [0, 1]; end the decoder with "activation": "sigmoid"'
-        problems.append(Problem("loss.type", config.loss.type, rule))
+        yield Problem("loss.type", type(loss).__name__, rule)
     if loss.needs_probabilities and dataset.value_range != (0.0, 1.0):
         rule = f"needs images in [0, 1], not in {list(dataset.value_range)}"
-        problems.append(Problem("loss.type", config.loss.type, rule))
-    if problems:
-        refuse("config", problems)
+        yield Problem("loss.type", type(loss).__name__, rule)
 
 
 def _check_shapes(

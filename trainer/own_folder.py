@@ -5,7 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from utils.checkpoint import Checkpoint, places_in
+from utils.checkpoint import Checkpoint
+from utils.checkpoint_files import places_in
 from utils.config.changes import changes_of
 from utils.config.check import Catalogue, check_config
 from utils.config.messages import shown

@@ -33,8 +33,8 @@ def check_monitor(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
         if measure in loss.terms:
             best = "max" if measure in loss.rising else "min"
         else:
-            best = getattr(catalogue.metrics.get(measure), "best", None)
-        if best is None:
+            best = getattr(catalogue.metrics.get(measure), "best", "")
+        if not best:
             rule = f'write @best("min") or @best("max") above {measure} in its file'
             yield Problem("trainer.monitor", monitor, f"which way is better is not said; {rule}")
         elif not monitor.startswith(best):

@@ -19,7 +19,7 @@ from pydantic.json_schema import models_json_schema
 
 from trainer.catalogue import catalogue
 from utils.config.check import Catalogue
-from utils.config.classes import arguments_model
+from utils.config.classes import alternatives, arguments_model, tag_of
 from utils.config.sections import Config, Part
 
 Schema = dict[str, Any]
@@ -31,7 +31,8 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 def config_schema(catalogue: Catalogue) -> Schema:
     """The schema of a whole config."""
     classes = {cls for part in catalogue.parts.values() for cls in part.values()}
-    models = [Config, *sorted(map(arguments_model, classes), key=str)]
+    models: list[type[BaseModel]] = [Config]
+    models += sorted(map(arguments_model, classes), key=str)
     found, top = models_json_schema([(model, "validation") for model in models])
     definitions = top["$defs"]
     references = {model: reference for (model, _), reference in found.items()}
@@ -74,22 +75,13 @@ def _section_schema(key: str, classes: dict[str, type], references: dict[type, S
     annotation = Config.model_fields[key].annotation
     part = _part_schema(classes, references)
     options = [part]
-    for option in _alternatives(annotation):
+    for alternative in alternatives(annotation):
+        option = typing.get_args(alternative)[0] if tag_of(alternative) else alternative
         if option is types.NoneType:
             options.append({"type": "null"})
         elif typing.get_origin(option) is list:
             options.append({"type": "array", "items": part})
     return {"anyOf": options} if annotation is not Part else part
-
-
-def _alternatives(annotation: Any) -> list[Any]:
-    """The types that a value may have, out of unions and annotations."""
-    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        return _alternatives(inner[0])
-    if origin in (typing.Union, types.UnionType):
-        return [found for option in inner for found in _alternatives(option)]
-    return [annotation]
 
 
 def _part_schema(classes: dict[str, type], references: dict[type, Schema]) -> Schema:

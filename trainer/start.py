@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, Self
 
 from trainer.catalogue import catalogue
 from trainer.own_folder import check_own, run_config
-from utils.checkpoint import Checkpoint, find_run, newest_checkpoint
+from utils.checkpoint import Checkpoint
+from utils.checkpoint_files import best_of, find_run, newest_checkpoint
 from utils.config.changes import Key, changes_of, keys_of
 from utils.config.check import Catalogue, check_config
 from utils.config.overrides import apply_overrides, key_of, value_at
@@ -49,6 +50,10 @@ class Start:
     def is_test(self) -> bool:
         """Whether a trained model is tested rather than trained."""
         return self.path is not None
+
+    def report_folder(self, name: str) -> Path:
+        """Where a report of a name goes by itself."""
+        return (self.folder or Path()) / name
 
     @classmethod
     def new(cls, content: dict[str, Any], source: Path, overrides: list[str]) -> Self:
@@ -109,8 +114,7 @@ class Start:
         if path.is_dir():
             run = find_run(path)
             _say_passed_over(path, run)
-            best = run / "model_best.pth"
-            path = best if best.exists() else newest_checkpoint(run)[0]
+            path = best_of(run)
         checkpoint = Checkpoint.read(path)
         # Nothing is trained, so that optimizer and scheduler need not be tried, which takes a
         # second.

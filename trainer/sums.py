@@ -34,9 +34,10 @@ class Sums:
 
     def state(self, ranks: Ranks = ALONE) -> dict[str, Any]:
         """The sums over all ranks as plain numbers: double precision loses nothing."""
-        totals = list(self._totals.values())
-        if totals and isinstance(totals[0], torch.Tensor):
-            totals = torch.stack(totals).tolist()  # one transfer from the device
-        own = torch.tensor([self.count, *totals], dtype=torch.float64)
+        values = self._totals.values()
+        tensors = [total for total in values if isinstance(total, torch.Tensor)]
+        # One transfer from the device; what a checkpoint gave, and was not added to, is floats.
+        plain = torch.stack(tensors).tolist() if tensors else list(values)
+        own = torch.tensor([self.count, *plain], dtype=torch.float64)
         count, *totals = ranks.gather(own).sum(0).tolist()
         return {"count": int(count), "totals": dict(zip(self._totals, totals, strict=True))}

@@ -73,7 +73,10 @@ def run_sweep(config: Config, device: str) -> None:
 def plan_sweep(config: Config, classes: Catalogue) -> list[Member]:
     """The members of a sweep, every one of them checked."""
     content = config.as_json() | {"sweep": None}
-    members, data = [], {}
+    members: list[Member] = []
+    data: dict[str, Any] = {}
+    if config.sweep is None:
+        return members
     for place, overrides in enumerate(config.sweep.runs):
         own = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
         for seed in config.sweep.seeds or [config.seed]:
@@ -111,6 +114,8 @@ def _finish(member: Member, folder: Path, device: str) -> dict[str, Any]:
             _run("train.py", "-c", path, "-d", device)
         _run("test.py", "-r", member.folder, "-d", device)
         report = _own_report(member)
+        if report is None:
+            raise TrainingError(f"{member.folder}: its test has left no scores")
     return report
 
 
@@ -164,8 +169,8 @@ def sweep_table(results: list[tuple[Member, dict[str, Any]]]) -> list[dict[str, 
         row |= {fact: reports[0][fact] for fact in FACTS}
         scores = [_flat_scores(report["splits"][split]) for report in reports]
         for name in scores[0]:
-            values = [numbers[name] for numbers in scores]
-            if name != "count" and None not in values:
+            values = [value for numbers in scores if (value := numbers[name]) is not None]
+            if name != "count" and len(values) == len(scores):
                 row[name] = statistics.fmean(values)
                 row[f"{name} sd"] = statistics.stdev(values) if len(values) > 1 else 0.0
         rows.append(row)

@@ -10,7 +10,6 @@ from tqdm import tqdm
 from base.base_data_loader import BaseDataLoader, Batch
 from base.base_trainer import BaseTrainer
 from logger.run import Run
-from logger.tables import model_report
 from logger.tensorboard import tile
 from trainer.evaluator import code_use
 from trainer.experiment import Experiment
@@ -22,7 +21,7 @@ from utils.seed import seed_step
 
 PREVIEWED = 8  # images shown in TensorBoard
 PROJECTED = 500  # codes in its projector, if they are no more than so many numbers in all:
-MOST_NUMBERS = 1_000_000
+MOST_PROJECTED = 1_000_000
 
 
 class Trainer(BaseTrainer):
@@ -46,12 +45,8 @@ class Trainer(BaseTrainer):
 
     def announce(self) -> None:
         """Say what is about to be trained, on what, and where."""
-        model, settings = self.model, self.settings
-        self.run.log(
-            model_report(
-                model.rows(), model.parameter_count, model.code_size, model.compression_ratio
-            )
-        )
+        settings = self.settings
+        self.run.log(self.model.table())
         if self.loader.dataset.note:
             self.run.log(f"warning: {self.loader.dataset.note}")
         held_out = self.validation.count if self.validation else 0
@@ -199,7 +194,7 @@ class Trainer(BaseTrainer):
         if self.kl_of_units is not None:
             self.run.board.add_spread(self.epoch, "kl of each code number", self.kl_of_units)
         if self.is_finished():
-            most = min(PROJECTED, MOST_NUMBERS // self.model.code_size)
+            most = min(PROJECTED, MOST_PROJECTED // self.model.code_size)
             self._show_codes(loader.of(loader.indices[:most]))
         batch = next(loader.of(loader.indices[:PREVIEWED]).batches())
         self.model.eval()

@@ -6,7 +6,6 @@ opens on any device.
 
 import io
 import math
-import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
@@ -183,9 +182,11 @@ def _check_content(content: Any, path: Path) -> None:
 
 def _check_within(state: dict, path: Path) -> None:
     count, totals = state.get("count"), state.get("totals")
-    is_right = type(count) is int and count >= 0 and isinstance(totals, dict)
-    is_right = is_right and ("loss" in totals) == (count > 0)
-    if not is_right or not all(type(total) is float for total in totals.values()):
+    is_right = isinstance(count, int) and count >= 0 and isinstance(totals, dict)
+    if is_right and isinstance(totals, dict):
+        are_floats = all(type(total) is float for total in totals.values())
+        is_right = ("loss" in totals) == bool(count) and are_floats and type(count) is int
+    if not is_right:
         raise CheckpointError(f"{path}: 'within_epoch' must hold a count and totals")
 
 
@@ -197,77 +198,3 @@ def _first_not_finite(state: dict[str, Any]) -> str | None:
     if math.isfinite(largest(value for value in floats.values() if value.numel())):
         return None
     return next(name for name, value in floats.items() if not value.isfinite().all())
-
-
-def checkpoint_name(epoch: int, step: int | None = None) -> str:
-    """The file name for the end of an epoch, or for a step within it."""
-    within = "" if step is None else f"-step{step}"
-    return f"checkpoint-epoch{epoch}{within}.pth"
-
-
-NUMBERED = re.compile(r"checkpoint-epoch(\d+)(?:-step(\d+))?\.pth")
-
-
-def place_of(path: Path) -> tuple[int, float] | None:
-    """Epoch and step of a checkpoint file's name, the end of an epoch as step infinity."""
-    match = NUMBERED.fullmatch(path.name)
-    return (int(match[1]), int(match[2]) if match[2] else math.inf) if match else None
-
-
-def places_in(folder: Path) -> list[tuple[tuple[int, float], Path]]:
-    """The numbered checkpoints of a run with their places, the newest first: 10 is after 9."""
-    found = ((place_of(path), path) for path in folder.glob("checkpoint-epoch*.pth"))
-    return sorted(((place, path) for place, path in found if place), reverse=True)
-
-
-def checkpoints_in(folder: Path) -> list[Path]:
-    """The numbered checkpoints of a run, the newest first."""
-    return [path for _, path in places_in(folder)]
-
-
-def remove_passed(newest: Path) -> None:
-    """Remove checkpoints within an epoch that `newest` makes needless."""
-    places = places_in(newest.parent)
-    passed = next((number for number, (_, path) in enumerate(places) if path == newest), None)
-    for place, path in places[passed + 1 :] if passed is not None else []:
-        if place[1] != math.inf:
-            path.unlink(missing_ok=True)
-
-
-def find_run(path: Path, pattern: str = "*.pth") -> Path:
-    """The run folder that `path` is, or the one in it whose newest file is the newest.
-
-    Args:
-        pattern: the files that a run has; those of test.py do not count.
-
-    Raises:
-        CheckpointError: there is no run at `path` or below.
-    """
-    runs = {file.parent for file in path.glob(f"**/{pattern}")}
-    if not runs and not path.exists():
-        raise CheckpointError(f"{path}: no such folder; -r takes a run's folder or a checkpoint")
-    if not runs:
-        raise CheckpointError(f"{path}: no checkpoint in this folder; train first")
-
-    def last_written(run: Path) -> tuple[float, str]:
-        return max(file.stat().st_mtime for file in run.glob(pattern)), run.name
-
-    return path if path in runs else max(runs, key=last_written)
-
-
-def newest_checkpoint(run: Path) -> tuple[Path, Checkpoint, list[str]]:
-    """The newest checkpoint of a run that verifies, and what was wrong with newer ones.
-
-    The best model comes last: it may be older than what was skipped, but it is whole.
-
-    Raises:
-        CheckpointError: none verifies.
-    """
-    skipped = []
-    best = run / "model_best.pth"
-    for path in [*checkpoints_in(run), *([best] if best.exists() else [])]:
-        try:
-            return path, Checkpoint.read(path), skipped
-        except CheckpointError as error:
-            skipped.append(str(error))
-    raise CheckpointError("; ".join(skipped) or f"{run}: holds no checkpoint-epoch<N>.pth")

@@ -97,7 +97,8 @@ class FiniteGuard:
         """Let the next update do nothing if this step or one before it is bad."""
         self._void = torch.maximum(self._void, (~total.isfinite()).float())
         if all(group.get("fused") for group in self.optimizer.param_groups):
-            self.optimizer.found_inf = self._void  # what a fused update takes from a GradScaler
+            # What a fused update takes from a GradScaler.
+            setattr(self.optimizer, "found_inf", self._void)  # noqa: B010, torch declares none
             return
         for weight in self.weights:
             if weight.grad is not None:

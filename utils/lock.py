@@ -5,9 +5,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from utils.errors import ConfigError
 
+fcntl: Any
 try:
     import fcntl
 except ImportError:  # Windows has no such locks; there nothing is promised

@@ -119,7 +119,9 @@ def _join() -> JoinedRanks:
         distributed.init_process_group(
             backend, timeout=preparation, store=store, rank=rank, world_size=count
         )
-        return JoinedRanks(rank, count, distributed.new_group(timeout=patience))
+        group = distributed.new_group(timeout=patience)
+        assert isinstance(group, distributed.ProcessGroup)  # noqa: S101, this rank is in it
+        return JoinedRanks(rank, count, group)
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"torchrun's processes do not find each other: {error}") from None
 

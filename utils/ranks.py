@@ -8,8 +8,8 @@ Source: PyTorch's DistributedDataParallel; Li et al. 2020, "PyTorch Distributed"
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 from utils.errors import ConfigError
@@ -93,22 +93,6 @@ class Ranks:
 
 
 ALONE = Ranks()
-
-
-@contextmanager
-def joined() -> Iterator[Ranks]:
-    """The ranks that torchrun started this process among, or none besides it.
-
-    Raises:
-        TrainingError: they do not find each other, or one is lost.
-    """
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
-        yield ALONE
-        return
-    from utils.process_group import process_group  # with torch, which a lone process reads later
-
-    with process_group() as ranks, ranks.together():
-        yield ranks
 
 
 def refuse_ranks(what: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from utils.config.check import Catalogue
 from utils.config.classes import arguments_model
-from utils.config.sections import Config, Part
+from utils.config.sections import Config, Part, TrainerSection
 from utils.errors import ConfigError
 
 
@@ -30,13 +30,15 @@ def build(config: Config, catalogue: Catalogue, key: str, *runtime: Any) -> Any:
     return section and build_part(section, catalogue.parts[key], key, *runtime)
 
 
-def build_part(part: Part, classes: dict[str, type], path: str, *runtime: Any) -> Any:
+def build_part(
+    part: Part | TrainerSection, classes: dict[str, Any], path: str, *runtime: Any
+) -> Any:
     """The object that one part names; as in `build`."""
     cls = classes[part.type]
     typed = arguments_model(cls).model_validate_json(json.dumps(part.args))
     try:
         return cls(*runtime, **{name: getattr(typed, name) for name in type(typed).model_fields})
     except (ValueError, TypeError, RuntimeError, ArithmeticError, MemoryError) as error:
-        opening = re.match(r"\w*", str(error))[0]
+        opening = re.split(r"\W", str(error), maxsplit=1)[0]
         joint = "." if opening in type(typed).model_fields else f": {part.type}: "
         raise ConfigError(f"{path}.args{joint}{str(error) or type(error).__name__}") from error

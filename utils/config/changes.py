@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from utils.config.classes import Classes
+
 
 class Changes(NamedTuple):
     """When a key may say something else than when its run began."""
@@ -35,7 +37,7 @@ class Key(NamedTuple):
     changes: Changes
 
 
-def changes_of(path: str, config: BaseModel, classes: dict[str, dict[str, type]]) -> Changes:
+def changes_of(path: str, config: BaseModel, classes: Classes) -> Changes:
     """When the key at a dotted path may change.
 
     Args:
@@ -63,7 +65,7 @@ def changes_of(path: str, config: BaseModel, classes: dict[str, dict[str, type]]
     return own
 
 
-def keys_of(config: BaseModel, classes: dict[str, dict[str, type]]) -> list[Key]:
+def keys_of(config: BaseModel, classes: Classes) -> list[Key]:
     """Every section, key and argument of a config with when it may change."""
     paths: list[str] = []
     for name in type(config).model_fields:

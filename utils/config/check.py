@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from utils.config.classes import arguments_model
+from utils.config.classes import Classes, arguments_model
 from utils.config.explain import explain
 from utils.config.messages import MISSING, Problem, dotted, hint, nearest, refuse
 from utils.config.overrides import apply_overrides
-from utils.config.sections import Config, Part, TrainerSection
+from utils.config.sections import Config, GenerationSection, Part, TrainerSection
 from utils.config.source import read_json
 from utils.config.template import advised
 
@@ -22,7 +22,7 @@ SAME_WORD = 0.8
 class Catalogue(NamedTuple):
     """What a config can name, and what must hold between its sections."""
 
-    parts: dict[str, dict[str, type]]
+    parts: Classes
     """The classes of each part of a config: part -> type -> class."""
     checks: list[tuple[set[str], Callable[[Config, "Catalogue"], Iterator[Problem]]]]
     """Checks between sections, each with the sections that have to be right by themselves."""
@@ -33,7 +33,9 @@ class Catalogue(NamedTuple):
 
 
 # What stands in for sections that are wrong, so that the others can be checked together.
-_STAND_IN = dict.fromkeys(("dataset", "data_loader", "arch", "loss", "optimizer"), {"type": ""})
+_STAND_IN: dict[str, Any] = dict.fromkeys(
+    ("dataset", "data_loader", "arch", "loss", "optimizer"), {"type": ""}
+)
 _STAND_IN |= {"name": "x", "trainer": {"epochs": 1}}
 
 
@@ -162,8 +164,8 @@ def _pointed(problem: Problem, content: dict[str, Any], catalogue: Catalogue) ->
 def _places(content: dict[str, Any], catalogue: Catalogue) -> dict[str, str]:
     """Where each key of the fixed sections and each argument of the chosen types belongs."""
     places: dict[str, str] = {}
-    for key in ("trainer", "generation"):
-        for name in Config.model_fields[key].annotation.model_fields:
+    for key, section in (("trainer", TrainerSection), ("generation", GenerationSection)):
+        for name in section.model_fields:
             places[name] = dotted(key, name)
     for key, classes in catalogue.parts.items():
         for path, part in _parts_at(content.get(key), key):

@@ -11,11 +11,11 @@ import pkgutil
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, create_model
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, Tag, create_model
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 # What no config gives to the classes of torch.optim: what the program does, and what is for other
@@ -23,6 +23,8 @@ STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 _RUNTIME = ("params", "optimizer", "last_epoch", "capturable", "differentiable")
 # torch writes annotations in names that it imports for type checkers only.
 _NAMES = {"Callable": Callable, "Iterable": Iterable, "Sequence": Iterable, "Any": Any}
+# The classes that each part of a config can name: part -> type -> class.
+Classes = dict[str, dict[str, Any]]
 _UNIONS = (typing.Union, types.UnionType)
 
 
@@ -65,7 +67,7 @@ def functions_with(package: types.ModuleType, mark: str) -> dict[str, Callable]:
 
 
 @cache
-def arguments_model(cls: type) -> type[BaseModel]:
+def arguments_model(cls: Any) -> type[BaseModel]:
     """A strict model of the arguments that a config may give to `cls`.
 
     A class of this project names in `runtime` the parameters that the program gives it.
@@ -86,8 +88,13 @@ def arguments_model(cls: type) -> type[BaseModel]:
         annotation = _jsonable(annotation, int if is_ours else NonNegativeInt)
         default = ... if is_needed else parameter.default
         fields[name] = (annotation, Field(default, description=notes.get(name)))
-    about = {"__doc__": summary(cls), "__module__": cls.__module__}
-    return create_model(cls.__name__, __config__=STRICT, **about, **fields)
+    return create_model(
+        cls.__name__,
+        __config__=STRICT,
+        __doc__=summary(cls),
+        __module__=cls.__module__,
+        **fields,
+    )
 
 
 def summary(cls: type) -> str:
@@ -140,7 +147,7 @@ def _jsonable(annotation: Any, whole: Any) -> Any:
         return typing.Union[kept]  # noqa: UP007, the options are known at run time only
     if origin in (tuple, Iterable):
         inner = tuple(option if option is ... else _jsonable(option, whole) for option in options)
-        return tuple[inner] if origin is tuple else list[inner]
+        return tuple.__class_getitem__(inner) if origin is tuple else list.__class_getitem__(inner)
     return whole if annotation is int else annotation
 
 
@@ -157,3 +164,20 @@ def _is_jsonable(annotation: Any) -> bool:
         return True
     plain = (int, float, bool, str, list, BaseModel)
     return inspect.isclass(annotation) and issubclass(annotation, plain)
+
+
+def alternatives(annotation: Any) -> Iterator[Any]:
+    """The alternatives of a union, itself perhaps annotated; anything else is its only one."""
+    if typing.get_origin(annotation) in _UNIONS:
+        for option in typing.get_args(annotation):
+            yield from alternatives(option)
+    elif typing.get_origin(annotation) is typing.Annotated and tag_of(annotation) is None:
+        yield from alternatives(typing.get_args(annotation)[0])
+    else:
+        yield annotation
+
+
+def tag_of(annotation: Any) -> str | None:
+    """The tag by which a discriminated union knows this alternative."""
+    notes = getattr(annotation, "__metadata__", ())
+    return next((note.tag for note in notes if isinstance(note, Tag)), None)

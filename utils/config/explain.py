@@ -1,13 +1,12 @@
 """The errors of pydantic as problems: where, which value, which rule."""
 
 import re
-import types
 import typing
-from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel, Tag, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from utils.config.classes import alternatives, tag_of
 from utils.config.messages import MISSING, Problem, dotted, hint, nearest
 
 # What a value must be, in the words of JSON, for the names that pydantic gives its errors.
@@ -24,7 +23,6 @@ _KINDS = {
     "string_type": "a string",
     "tuple_type": "a list",
 }
-_UNIONS = (typing.Union, types.UnionType)
 
 
 def explain(
@@ -49,7 +47,7 @@ def _either(rules: list[str]) -> str:
     return " or ".join([first, *(rule.removeprefix("must be ") for rule in others)])
 
 
-def _real_path(content: Any, found: dict[str, Any]) -> tuple:
+def _real_path(content: Any, found: Any) -> tuple:
     """The location without the names of types and tags that pydantic puts in between."""
     path: list[Any] = []
     for place, step in enumerate(found["loc"]):
@@ -71,7 +69,7 @@ def _value_at(content: Any, path: tuple) -> Any:
     return content
 
 
-def _rule(found: dict[str, Any], path: tuple, model: type[BaseModel], at: str) -> str:
+def _rule(found: Any, path: tuple, model: type[BaseModel], at: str) -> str:
     kind, value = found["type"], found["input"]
     if kind == "missing":
         return "is missing" if isinstance(found["loc"][-1], str) else "is too short"
@@ -94,7 +92,7 @@ def keys_at(model: type[BaseModel], location: tuple) -> list[str]:
     reached: list[Any] = [model]
     for step in location:
         reached = [inner for annotation in reached for inner in _inside(annotation, step)]
-    models = [option for annotation in reached for option in _options(annotation)]
+    models = [option for annotation in reached for option in alternatives(annotation)]
     return [
         field.alias or name
         for option in models
@@ -105,28 +103,11 @@ def keys_at(model: type[BaseModel], location: tuple) -> list[str]:
 
 def _inside(annotation: Any, step: str | int) -> list[Any]:
     """What one step of a location leads to: a field, an entry, or one of several alternatives."""
-    options = list(_options(annotation))
-    if tagged := [option for option in options if _tag(option) == step]:
+    options = list(alternatives(annotation))
+    if tagged := [option for option in options if tag_of(option) == step]:
         return [typing.get_args(option)[0] for option in tagged]
     if isinstance(step, int):
         return [entry for option in options for entry in typing.get_args(option)[:1]]
     fields = [getattr(option, "model_fields", {}).get(step) for option in options]
     # A step that is no field is the name of a type, which leads nowhere.
     return [field.annotation for field in fields if field] or options
-
-
-def _options(annotation: Any) -> Iterator[Any]:
-    """The alternatives of a union, itself perhaps annotated; anything else is its only one."""
-    if typing.get_origin(annotation) in _UNIONS:
-        for option in typing.get_args(annotation):
-            yield from _options(option)
-    elif typing.get_origin(annotation) is typing.Annotated and _tag(annotation) is None:
-        yield from _options(typing.get_args(annotation)[0])
-    else:
-        yield annotation
-
-
-def _tag(annotation: Any) -> str | None:
-    """The tag by which a discriminated union knows this alternative."""
-    notes = getattr(annotation, "__metadata__", ())
-    return next((note.tag for note in notes if isinstance(note, Tag)), None)

@@ -1,0 +1,142 @@
+"""A trained model at work, in a notebook or in a program of one's own."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from base.base_dataset import BaseDataset
+from base.base_model import BaseModel
+from model.sizes import shape_text
+from trainer.catalogue import catalogue
+from utils.checkpoint import Checkpoint
+from utils.checkpoint_files import best_of, find_run
+from utils.config.build import build
+from utils.config.check import check_config
+from utils.device import pick_device
+from utils.errors import CheckpointError, DataError
+from utils.optimizer_state import load_weights
+
+AT_ONCE = 256  # images that go through the model together
+Compute = Callable[[torch.Tensor], torch.Tensor]
+ArrayOrTensor = TypeVar("ArrayOrTensor", np.ndarray, torch.Tensor)
+
+
+class Trained:
+    """A trained model for images as arrays or as tensors; what goes in as one comes out as one.
+
+    Arrays of images are in the layout, type and range of the data file, tensors as the model
+    takes them: float32 [N, C, H, W] in `value_range`. All is computed in float32.
+
+    Args:
+        model: with its trained weights.
+        device: where the model is.
+        kind: the class of its data set.
+        facts: how arrays of its images are laid out, as `BaseDataset.facts` says it.
+    """
+
+    def __init__(
+        self,
+        model: BaseModel,
+        device: torch.device,
+        kind: type[BaseDataset],
+        facts: dict[str, Any],
+    ) -> None:
+        self.model, self.device = model.eval(), device
+        self.kind, self.facts = kind, facts
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes of the images trained on."""
+        return self.facts["classes"]
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The lowest and the highest value of images as tensors."""
+        low, high = self.facts["value_range"]
+        return low, high
+
+    def encode(self, images: ArrayOrTensor) -> ArrayOrTensor:
+        """Images -> their codes [N, *code_shape]; of a VAE the means.
+
+        Raises:
+            DataError: images of another layout, type, size or range than those trained on.
+        """
+        codes = self._in_batches(self._batches(images), self.model.encode)
+        return codes.numpy() if isinstance(images, np.ndarray) else codes
+
+    def decode(self, codes: ArrayOrTensor) -> ArrayOrTensor:
+        """Codes [N, *code_shape] or [N, D] -> images.
+
+        Raises:
+            DataError: codes of another shape.
+        """
+        shape = self.model.code_shape
+        tensor = torch.as_tensor(codes, dtype=torch.float32)
+        if tensor.shape[1:].numel() != self.model.code_size or tensor.dim() < 2:
+            raise DataError(f"codes: shape {tuple(tensor.shape)}; a code is {shape_text(shape)}")
+        pieces = tensor.reshape(-1, *shape).split(AT_ONCE)
+        images = self._in_batches(iter(pieces), self.model.decode)
+        return self._as_array(images) if isinstance(codes, np.ndarray) else images
+
+    def reconstruct(self, images: ArrayOrTensor) -> ArrayOrTensor:
+        """Images -> what the model makes of them, laid out as they are."""
+        made = self._in_batches(
+            self._batches(images), lambda batch: self.model.decode(self.model.encode(batch))
+        )
+        return self._as_array(made) if isinstance(images, np.ndarray) else made
+
+    def _as_array(self, images: torch.Tensor) -> np.ndarray:
+        return self.kind.of_none(self.facts).to_file(images)
+
+    @torch.no_grad()
+    def _in_batches(self, batches: Iterator[torch.Tensor], compute: Compute) -> torch.Tensor:
+        return torch.cat([compute(batch.to(self.device)).float().cpu() for batch in batches])
+
+    def _batches(self, images: np.ndarray | torch.Tensor) -> Iterator[torch.Tensor]:
+        """Images as the model takes them, some at a time."""
+        if isinstance(images, torch.Tensor):
+            if tuple(images.shape[1:]) != self.model.shape or not len(images):
+                due = shape_text(self.model.shape)
+                raise DataError(f"images: shape {tuple(images.shape)}; the model takes [N, {due}]")
+            yield from images.float().split(AT_ONCE)
+            return
+        given = self.kind.of_array(images, self.facts, "images")
+        for piece in given.pieces():
+            for stored in piece.split(AT_ONCE):
+                yield given.to_images(stored)
+
+
+def load(path: str | Path, device: str = "cpu") -> Trained:
+    """The trained model of a run, verified like any checkpoint. Prints nothing, seeds nothing.
+
+    Args:
+        path: a checkpoint; a run folder, for its best model; or a folder of runs, for the newest.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+
+    Raises:
+        CheckpointError: nothing to load, or nothing to trust.
+        DataError: the checkpoint is of the first ones, which do not say how arrays are laid out,
+            and the data that its config names are not there.
+    """
+    path = Path(path).expanduser()
+    checkpoint = Checkpoint.read(best_of(find_run(path)) if path.is_dir() else path)
+    classes = catalogue()._replace(checks=[])
+    config = check_config(checkpoint.config, classes, path)
+    kind = classes.parts["dataset"][config.dataset.type]
+    facts = checkpoint.images or build(config, classes, "dataset").facts()
+    with torch.random.fork_rng(devices=[]):  # the first weights are drawn, and then replaced
+        model: BaseModel = build(config, classes, "arch", tuple(_shape_in(facts, path)))
+    load_weights(model, checkpoint.state_dict)
+    place = pick_device(device)
+    return Trained(model.to(place), place, kind, facts)
+
+
+def _shape_in(facts: dict[str, Any], path: Path) -> list[int]:
+    """C, H, W of the images that a checkpoint is of."""
+    shape = facts.get("shape")
+    if not isinstance(shape, list) or len(shape) != 3 or not all(type(n) is int for n in shape):
+        raise CheckpointError(f"{path}: 'images' does not say the shape of an image")
+    return shape
