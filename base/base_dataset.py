@@ -196,6 +196,12 @@ class BaseDataset:
             start += len(piece)
         self.stored = stored
 
+    def stored_at(self, places: torch.Tensor) -> torch.Tensor:
+        """The stored images at `places` int64 [n], out of memory or their files, [n, ...]."""
+        if isinstance(self.stored, BaseReader):
+            return self.stored.read(places)
+        return self.stored[places]
+
     def pieces(self) -> Iterator[torch.Tensor]:
         """The stored images in order, a few at a time: memory need not hold them all."""
         at_once = max(1, PIECE * len(self) // max(self.stored.nbytes, 1))

@@ -24,6 +24,7 @@ from utils.optimizer_state import (
     load_states,
     scheduler_state,
     set_learning_rate,
+    states_of,
 )
 from utils.ranks import Ranks
 from utils.signals import StopRequest
@@ -205,7 +206,7 @@ class BaseTrainer:
             versions=self.versions(),
             machine=self.machine(),
             images=self.dataset.facts(),
-            more={name: dict(part.state_dict()) for name, part in self.kept.items()},
+            more=states_of(self.kept),
         )
 
     def versions(self) -> dict[str, str]:

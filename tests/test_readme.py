@@ -5,6 +5,8 @@ import shutil
 import sys
 from subprocess import run
 
+import pytest
+
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,3 +43,26 @@ def test_the_test_command_of_the_readme_is_the_one_that_checks_every_change():
     script = (ROOT / ".ci" / "run").read_text()
     (command,) = re.findall(r"^    (.*-m pytest)$", README, re.MULTILINE)
     assert command in script
+
+
+def test_pip_is_not_let_to_say_that_it_installed_something():
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--dry-run"]
+    done = run([*pip, "--no-deps", str(ROOT)], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "clone_the_repository_and_see_its_README" in done.stderr
+
+
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/extending.md"]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_files_that_the_documents_name_are_there(name):
+    document = ROOT / name
+    text = document.read_text(encoding="utf-8")
+    examples = re.findall(r"`(\w+/\w+\.py)`:\n\n```python", text)
+    named = re.findall(r"`((?:\w+/)+(?:\w+\.(?:py|json|md))?)`", text)
+    linked = [document.parent / path for path in re.findall(r"\]\(([\w/.]+)\)", text)]
+    ours = [path for path in named if path.split("/")[0] not in ("saved", "my")]
+    missing = [path for path in ours if path not in examples and not (ROOT / path).exists()]
+    assert missing + [path for path in linked if not path.exists()] == []
+    assert ours

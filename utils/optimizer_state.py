@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from utils.errors import CheckpointError
+from utils.errors import CheckpointError, TrainingError
 from utils.finite import largest
 
 LISTED = 6  # differences a message lists at most
@@ -78,6 +78,24 @@ def load_states(
             _load_scheduler(scheduler, saved_scheduler)
     except UNUSABLE as error:
         raise CheckpointError(f"the optimizer's state cannot be used: {error}") from None
+
+
+def states_of(parts: dict[str, Stateful]) -> dict[str, dict[str, Any]]:
+    """The states of parts of one's own, by name.
+
+    Raises:
+        TrainingError: one is not finite.
+    """
+    states = {name: dict(part.state_dict()) for name, part in parts.items()}
+    try:
+        for name, state in states.items():
+            _check_finite(state, name)
+    except CheckpointError as error:
+        raise TrainingError(
+            f"{error} any more; no checkpoint is written and those before are unharmed. Try a "
+            "lower learning rate"
+        ) from None
+    return states
 
 
 def load_part(name: str, part: Stateful, saved: dict[str, Any] | None) -> None:
