@@ -120,7 +120,7 @@ class ImagesTester(Tester):
 
     def _score_into(self, folder: Path, conformal: Conformal) -> Scores:
         """Write the files of scores, batch by batch."""
-        scores, to_file = Scores(), self.experiment.dataset.to_file
+        scores, to_file = Scores(self.loader_of_new.count), self.experiment.dataset.to_file
         with ScoreFiles(folder, self.images, list(self.evaluator.metrics), conformal) as files:
             for measured in self.scorer.measured(self.loader_of_new, SPLIT):
                 scores.add(measured.numbers)

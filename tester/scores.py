@@ -30,28 +30,27 @@ class Measured(NamedTuple):
 class Scores:
     """Scores of the images of a split, by who made them.
 
-    Attributes:
+    Args:
         count: how many images there are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, count: int) -> None:
+        self.count = count
         self._sums: dict[str, Sums] = {}
-        self._errors: dict[str, list[torch.Tensor]] = {}
+        # All at once: small pieces that stay, among large ones that go, would scatter the memory.
+        self._errors: dict[str, np.ndarray] = {}
 
     def add(self, numbers: dict[str, Numbers]) -> None:
-        """Add the numbers of a batch, by maker."""
+        """Add the numbers of the next batch, by maker."""
         for maker, own in numbers.items():
-            self._sums.setdefault(maker, Sums()).add(own)
-            self._errors.setdefault(maker, []).append(own["mse"].cpu())
-
-    @property
-    def count(self) -> int:
-        """How many images there are."""
-        return self._sums[MODEL].count
+            sums = self._sums.setdefault(maker, Sums())
+            errors = self._errors.setdefault(maker, np.empty(self.count))
+            errors[sums.count : sums.count + len(own["mse"])] = own["mse"].cpu().numpy()
+            sums.add(own)
 
     def errors(self, maker: str = MODEL) -> np.ndarray:
         """The error of each image, the mean squared one of its pixels, float64 [n]."""
-        return torch.cat(self._errors[maker]).double().numpy()
+        return self._errors[maker]
 
     def means(self, maker: str) -> dict[str, float]:
         """The mean of each number over the images."""
@@ -101,7 +100,7 @@ class Scorer:
 
     def scores(self, loader: BaseDataLoader, name: str) -> Scores:
         """The scores of all images of a split."""
-        scores = Scores()
+        scores = Scores(loader.count)
         for measured in self.measured(loader, name):
             scores.add(measured.numbers)
         return scores

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from PIL import Image
 
 from data_loader.wafers import LEGEND
 from tests import processes
-from tests.conftest import command
+from tests.conftest import ROOT, command
 from tests.new_images import CLASSES, digits_run, maps, numbers, pixels, score, train, wafer_run
 from trainer.experiment import Experiment
 from trainer.start import Start
@@ -255,3 +257,13 @@ def test_a_signal_leaves_no_half_folder(run, new, tmp_path, number, code):
     process = processes.start(processes.evaluate, arguments, tmp_path / "said", Stopped(number))
     assert processes.finish(process) == code
     assert not Path(tmp_path / "out").exists()
+
+
+def test_the_command_of_the_readme_does_it(run, new, tmp_path):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^    python (test.py .*--images.*)$", readme, re.MULTILINE)
+    shutil.copytree(run, tmp_path / "saved" / "WaferAE" / run.name)
+    shutil.copy(new, tmp_path / "today.npy")
+    done = command(*line.split(), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert FILES == {path.name for path in tmp_path.glob("saved/WaferAE/*/images/*")}
