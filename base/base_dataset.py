@@ -3,6 +3,7 @@
 import math
 import zlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
@@ -153,6 +154,19 @@ class BaseDataset:
         raise DataError(
             f"{source}: {cls.__name__} does not say how it reads arrays; give tensors "
             "[N, C, H, W] as the model takes them"
+        )
+
+    def of_pictures(self, files: list[Path]) -> "BaseDataset":
+        """A data set of other images, in picture files, as the model of this one takes them.
+
+        All are put in the first class. A data set of one's own says here how it reads pictures.
+
+        Raises:
+            DataError: a picture of another size or other channels, or none; the message names it.
+        """
+        raise DataError(
+            f"{files[0]}: {type(self).__name__} does not say how it reads pictures; give an "
+            "array as it is in gen_data.npy"
         )
 
     @classmethod

@@ -166,9 +166,9 @@ def check_finite(chunk: np.ndarray, path: str, start: int) -> None:
 
 
 def check_range(
-    chunk: np.ndarray, allowed: tuple[float, float], path: str, start: int
+    chunk: np.ndarray, allowed: tuple[float, float], path: str, start: int, rule: str = ""
 ) -> tuple[float, float]:
-    """The lowest and the highest value.
+    """The lowest and the highest value; `rule` is what the message says must hold.
 
     Raises:
         DataError: for the first value that is not in the range `allowed`.
@@ -176,7 +176,8 @@ def check_range(
     low, high = allowed
     lowest, highest = chunk.min(), chunk.max()
     if lowest < low or highest > high:
-        rule = f"dataset.args.value_range says {low:g} to {high:g}; declare the file's own range"
+        declared = f"dataset.args.value_range says {low:g} to {high:g}"
+        rule = rule or f"{declared}; declare the file's own range"
         _refuse(chunk, (chunk < low) | (chunk > high), path, start, rule)
     return float(lowest), float(highest)
 

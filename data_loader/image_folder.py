@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from base.base_dataset import Labels
+from base.base_dataset import BaseDataset, Labels
 from data_loader.array_files import DataPath
-from data_loader.pictures import Head, PictureReader, read_head
+from data_loader.pictures import Head, PictureReader, check_picture, read_head
 from data_loader.pixel_dataset import BaseImages, Layout, Scale, narrow_note
 from utils.config.source import is_text
 from utils.errors import DataError
@@ -55,6 +55,7 @@ class ImageFolder(BaseImages):
         except OSError as error:
             raise DataError(f"{root}: cannot be looked through: {error.strerror}") from None
         heads = {file: read_head(file) for file in files}
+        self._is_resizing = size is not None
         if size is None:
             size = _one_size(heads)
         high, wide = (size, size) if isinstance(size, int) else size
@@ -62,11 +63,22 @@ class ImageFolder(BaseImages):
         reader = PictureReader(files, (high, wide), mode, background or "white")
         dtype = np.dtype(np.uint8)
         super().__init__(reader, labels, layout, dtype, (0.0, 255.0), scale_to)
-        self._files = files
+        self._files, self._mode, self._background = files, mode, background or "white"
         is_laid = any(head.is_transparent for head in heads.values())
         self._ground = (background or "white") if is_laid else ""
         notes = (_heads_note(heads, background), self._range_note(reader))
         self.note = "; ".join(filter(None, notes))
+
+    def of_pictures(self, files: list[Path]) -> BaseDataset:
+        """Other pictures, made grey, laid on the background and resized as these are."""
+        if not self._is_resizing:
+            for file in files:
+                check_picture(file, self.shape, takes_any_colour=True)
+        heads = {file: read_head(file) for file in files}
+        reader = PictureReader(files, self.shape[1:], self._mode, self._background)
+        images = self._of_reader(reader, self.layout)
+        images.note = _heads_note(heads, self._background)
+        return images
 
     def _range_note(self, reader: PictureReader) -> str:
         """What is to be said where all pictures are one shade; seldom takes more than one."""

@@ -1,5 +1,6 @@
 """Batches of images: from the device or from files, in an order that follows from the epoch."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
 
@@ -92,6 +93,12 @@ class ImageLoader(BaseDataLoader):
         loader = super().over(dataset)
         loader._open(dataset)
         return loader
+
+    def once_over(self, dataset: BaseDataset) -> Self:
+        """As `over`, for images that are needed once: what is in files is not held in memory."""
+        loader = copy.copy(self)
+        loader.memory = 0
+        return loader.over(dataset)
 
 
 class _Held:

@@ -12,6 +12,7 @@ from utils.errors import DataError, first_line
 
 # Pillow's names of images whose numbers do not fit into 8 bits.
 DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+GREY = ("1", "L", "LA", "La")  # Pillow's names of images of one channel
 TRANSPOSING = (5, 6, 7, 8)  # the values of the orientation tag that swap height and width
 ORIENTATION = 0x0112  # the tag's number in EXIF
 BITS_PER_SAMPLE = 258  # the tag's number in TIFF
@@ -26,6 +27,8 @@ class Head(NamedTuple):
     """Whether something may show through it: an alpha channel or a transparent colour."""
     is_animated: bool
     """Whether it has more frames or pages than the first."""
+    is_grey: bool
+    """Whether it has one channel, transparency aside."""
 
 
 class PictureReader(BaseReader):
@@ -91,12 +94,30 @@ def read_head(file: Path) -> Head:
                 picture.has_transparency_data,
                 # The further pictures of a camera's MPO file are previews and depths.
                 picture.format != "MPO" and getattr(picture, "is_animated", False),
+                picture.mode in GREY,
             )
     except Exception as error:
         raise _unreadable(file, error) from None
     if is_deep:
         raise DataError(
             f"{file}: has more than 8 bits a number; save such images as .npy for Arrays"
+        )
+    return head
+
+
+def check_picture(file: Path, shape: tuple[int, int, int], takes_any_colour: bool = False) -> Head:
+    """The head of a picture that has the size and channels of images of `shape`.
+
+    Raises:
+        DataError: it has not, or is no picture; the message says both.
+    """
+    head = read_head(file)
+    channels = 1 if head.is_grey else 3
+    if head.size != shape[1:] or (channels != shape[0] and not takes_any_colour):
+        sizes = ["x".join(map(str, size)) for size in (head.size, shape[1:])]
+        raise DataError(
+            f"{file}: {sizes[0]} pixels, channels {channels}; the model was trained with images "
+            f"of {sizes[1]}, channels {shape[0]}"
         )
     return head
 

@@ -1,6 +1,7 @@
 """Images of pixels: how a file's numbers become a model's, and a model's a file's."""
 
 import math
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from data_loader.array_files import (
     in_pieces,
     stored_pixels,
 )
+from data_loader.pictures import PictureReader, check_picture
 
 Layout = Literal["HW", "HWC", "CHW"]
 # Whole numbers this wide, and doubles, lose digits in float32 before they are scaled.
@@ -107,15 +109,35 @@ class BaseImages(BaseDataset):
         """Images in an array of any type that is laid out as those that gave `facts`."""
         check_numbers(array, source)
         check_same_shape(array, _file_shape(facts), source)
+        low, high = facts["file_range"]
+        rule = f"the model was trained with numbers from {low:g} to {high:g}"
+        ends: list[float] = []
         for start, piece in in_pieces(array):
             check_finite(piece, source, start)
-            check_range(piece, tuple(facts["file_range"]), source, start)
-        return _laid_out(stored_pixels(array), facts)
+            ends += check_range(piece, (low, high), source, start, rule)
+        images = _laid_out(stored_pixels(array), facts)
+        question = f"{rule}: are these on the same scale?"
+        images.note = narrow_note(min(ends), max(ends), (low, high), question)
+        return images
 
     @classmethod
     def of_none(cls, facts: dict[str, Any]) -> BaseDataset:
         """No images, in the layout of those that gave `facts`."""
         return _laid_out(torch.empty(0, *_file_shape(facts)), facts)
+
+    def of_pictures(self, files: list[Path]) -> BaseDataset:
+        """Pictures of the same size and channels; black and white are the ends of the range."""
+        for file in files:
+            check_picture(file, self.shape)
+        is_grey = self.shape[0] == 1
+        reader = PictureReader(files, self.shape[1:], "L" if is_grey else "RGB", "white")
+        return self._of_reader(reader, "HW" if is_grey else "HWC")
+
+    def _of_reader(self, reader: BaseReader, layout: Layout) -> BaseDataset:
+        """Pictures of 8 bits for the model that was trained with these images."""
+        labels = Labels(np.zeros(len(reader), np.int64), self.labels.names)
+        dtype = np.dtype(np.uint8)
+        return BaseImages(reader, labels, layout, dtype, (0.0, 255.0), self.value_range)
 
 
 def _file_shape(facts: dict[str, Any]) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from data_loader.array_files import (
     stored_or_read,
 )
 from data_loader.labels import USUAL_NAME, ClassNames, read_labels, unread_note
+from data_loader.map_pictures import MapReader
 from data_loader.wafer_drawing import CLASSES, draw_wafer
 from utils.errors import DataError
 from utils.seed import mix
@@ -97,6 +99,12 @@ class BaseWafers(BaseDataset):
         _, height, width = facts["shape"]
         codes = torch.empty(0, height, width, dtype=torch.uint8)
         return BaseWafers(codes, Labels(np.zeros(0, np.int64), facts["classes"]), facts["layout"])
+
+    def of_pictures(self, files: list[Path]) -> BaseDataset:
+        """Pictures in the colours of the legend, or grey ones that hold the codes 0, 1, 2."""
+        colours = {entry.label: entry.colour for entry in self.legend}
+        labels = Labels(np.zeros(len(files), np.int64), self.labels.names)
+        return BaseWafers(MapReader(files, self.shape, colours), labels, self.layout)
 
 
 def _stored_codes(

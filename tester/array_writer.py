@@ -111,8 +111,7 @@ def check_room(
     image = dataset.to_file(torch.zeros(1, *dataset.shape)).nbytes
     label = dataset.labels.to_file(torch.zeros(1, dtype=torch.int64)).nbytes
     needed = children.count * (image + label + len(_lines_of(next(iter(children)))))
-    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    free = shutil.disk_usage(existing).free
+    free = free_bytes(folder)
     if needed > free:
         key = "samples" if settings.per_class is None else "per_class"
         rule = (
@@ -120,3 +119,9 @@ def check_room(
             f"{free:,} are free at {folder}; lower it, or write to another disk with -o"
         )
         refuse("config", [Problem(f"generation.{key}", getattr(settings, key), rule)])
+
+
+def free_bytes(folder: Path) -> int:
+    """How many bytes are free on the disk of a folder, which need not exist."""
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return shutil.disk_usage(existing).free

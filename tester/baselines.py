@@ -6,8 +6,6 @@ from collections.abc import Callable
 import torch
 
 from base.base_data_loader import BaseDataLoader
-from trainer.evaluator import Evaluator
-from trainer.sums import Sums
 
 # Numbers in the images that the components are fitted to: half a gigabyte, whatever the data set.
 MOST_FITTED = 2**27
@@ -41,17 +39,6 @@ def baselines(loader: BaseDataLoader, code_size: int) -> dict[str, Reconstruct]:
         return (centred @ basis @ basis.T + mean.to(images)).view_as(images)
 
     return {"mean_image": mean_image, "pca": pca}
-
-
-@torch.no_grad()
-def score_baseline(
-    reconstruct: Reconstruct, evaluator: Evaluator, loader: BaseDataLoader
-) -> dict[str, float]:
-    """The metrics of a baseline over a loader's images, shown and measured as to the model."""
-    sums = Sums()
-    for batch in loader.batches():
-        sums.add(evaluator.compare(reconstruct(evaluator.shown(batch)), batch.images))
-    return sums.means()
 
 
 def principal_components(points: torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -39,13 +39,14 @@ def export(start: Start, device: str, target: Path) -> None:
     _check_target(target)
     source = _source(start)  # first, for a run that goes on may write another checkpoint
     experiment = Experiment(start, device)
-    if not experiment.validation:
+    held_out = experiment.validation or experiment.test
+    if not held_out:
         raise ConfigError(
             "--export: the run holds out no image, and p-values are counted from held-out ones; "
             "train with data_loader.args.validation_split=0.1"
         )
     with whole_folder(target, FILES) as folder:
-        Export(experiment, experiment.validation, source).write(folder)
+        Export(experiment, held_out, source).write(folder)
     say(f"written to {target}")
 
 

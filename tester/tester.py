@@ -9,21 +9,17 @@ from base.base_data_loader import BaseDataLoader
 from logger.lettering import undrawable
 from logger.tables import columns
 from tester.array_writer import check_room, write_generated
-from tester.baselines import baselines, score_baseline
+from tester.baselines import baselines
 from tester.code_pictures import LARGEST_PRINTED, CodePictures
 from tester.generate import Children, Generator, code_spread, originals, plan_children
 from tester.pictures import Pictures
+from tester.scores import Scorer
 from trainer.evaluator import code_use
 from trainer.experiment import Experiment
+from utils.config.messages import Problem, refuse
 from utils.output import say, without_nan
 
 MOST_LISTED = 256  # numbers of a code whose KL is listed one by one
-# Every file that a test may leave: those of an earlier test do not stay beside this one's.
-FILES = (
-    "metrics.json", "gen_data.npy", "gen_label.npy", "generated.json", "generated.png",
-    "reconstructions.png", "interpolation.png", "denoised.png", "noise.png", "latent.png",
-    "prior.png", "posterior.png", "random_codes.png", "latent_grid.png",
-)  # fmt: skip
 
 
 class Tester:
@@ -35,7 +31,16 @@ class Tester:
     Attributes:
         loader: the training images, in order.
         splits: the images to score, by the name of their split.
+        default_folder: of the report, in the run's folder.
+        files: every file that a report may have: those of an earlier one do not stay beside it.
     """
+
+    default_folder = "test"
+    files: tuple[str, ...] = (
+        "metrics.json", "gen_data.npy", "gen_label.npy", "generated.json", "generated.png",
+        "reconstructions.png", "interpolation.png", "denoised.png", "noise.png", "latent.png",
+        "prior.png", "posterior.png", "random_codes.png", "latent_grid.png",
+    )  # fmt: skip
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment, self.evaluator = experiment, experiment.evaluator
@@ -47,13 +52,25 @@ class Tester:
     @cached_property
     def generator(self) -> Generator:
         """Makes images from those that the model was trained on."""
+        return self.generator_over(self.loader)
+
+    def generator_over(self, loader: BaseDataLoader) -> Generator:
+        """Makes images from those of a loader, with noise in the unit that the config says."""
         is_relative = self.config.generation.relative
         unit = code_spread(self.evaluator, self.loader) if is_relative else None
-        return Generator(self.evaluator, self.loader, unit)
+        return Generator(self.evaluator, loader, unit)
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """Measures the model and the baselines, which are fitted to the training images."""
+        return Scorer(self.evaluator, baselines(self.loader, self.model.code_size))
 
     @cached_property
     def children(self) -> Children:
         """The images to make."""
+        if self.config.generation.split == "images":
+            rule = "there are no new images here; give some with --images, or take 'train'"
+            refuse("config", [Problem("generation.split", "images", rule)])
         sources = originals(self.loader, self.config.generation.split)
         labels = self.experiment.dataset.labels.indices
         return plan_children(sources, labels, self.config.generation, self.config.seed)
@@ -69,8 +86,8 @@ class Tester:
     def report(self, folder: Path) -> None:
         """Score, generate and draw into `folder`."""
         scores = self.score()
-        say(_score_table(scores))
-        _write_json(folder / "metrics.json", scores | self.facts())
+        say(score_table(scores))
+        write_json(folder / "metrics.json", scores | self.facts())
         if note := undrawable(self.experiment.dataset.labels.names):
             say(note)
         self.generate(folder)
@@ -83,20 +100,8 @@ class Tester:
         are the scores without cleaning, and `psnr_gain` is what the model adds to their PSNR in
         dB.
         """
-        found: dict[str, Any] = {"splits": {}, "baselines": {}}
-        for name, split in self.splits.items():
-            own: dict[str, Any] = {"count": split.count} | self.evaluator.score(split)
-            if self.evaluator.corrupter:
-                corrupted = score_baseline(lambda shown: shown, self.evaluator, split)
-                gain = own["psnr"] - corrupted["psnr"]
-                own |= {"corrupted": corrupted, "psnr_gain": gain}
-            found["splits"][name] = own
-        for name, reconstruct in baselines(self.loader, self.model.code_size).items():
-            found["baselines"][name] = {
-                split: score_baseline(reconstruct, self.evaluator, images)
-                for split, images in self.splits.items()
-            }
-        return found
+        scores = {name: self.scorer.scores(split, name) for name, split in self.splits.items()}
+        return self.scorer.as_json(scores)
 
     def facts(self) -> dict[str, Any]:
         """What model this is, and what of its config was changed for this test."""
@@ -163,7 +168,7 @@ class Tester:
         return facts | ({"kl_per_unit": kl.tolist()} if len(kl) <= MOST_LISTED else {})
 
 
-def _score_table(scores: dict[str, Any]) -> str:
+def score_table(scores: dict[str, Any]) -> str:
     """Scores as text: what made the images, of which split, each score."""
     rows: list[tuple[str, ...]] = []
     for split, own in scores["splits"].items():
@@ -179,5 +184,5 @@ def _score_table(scores: dict[str, Any]) -> str:
     return columns(rows)
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(without_nan(content), indent=1) + "\n", encoding="utf-8")

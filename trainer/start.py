@@ -51,10 +51,9 @@ class Start:
         """Whether a trained model is tested rather than trained."""
         return self.path is not None
 
-    @property
-    def report_folder(self) -> Path:
-        """Where the report of a test goes by itself."""
-        return (self.folder or Path()) / "test"
+    def report_folder(self, name: str) -> Path:
+        """Where a report of a name goes by itself."""
+        return (self.folder or Path()) / name
 
     @classmethod
     def new(cls, content: dict[str, Any], source: Path, overrides: list[str]) -> Self:

@@ -1,12 +1,14 @@
 """The command lines of train.py and test.py."""
 
 import argparse
+import math
 from pathlib import Path
 
 from utils.errors import ConfigError
 from utils.home import argument_path
 
 DEVICES = "auto, cpu, cuda, cuda:1 or mps"
+USUAL_ALPHA = 0.01
 
 
 def train_arguments(about: str | None) -> argparse.Namespace:
@@ -29,7 +31,7 @@ def train_arguments(about: str | None) -> argparse.Namespace:
 
 
 def test_arguments(about: str | None) -> argparse.Namespace:
-    """The arguments of test.py: checkpoint, device, set, output, export."""
+    """The arguments of test.py: checkpoint, device, set, output, images, export."""
     parser = argparse.ArgumentParser(description=about)
     add = parser.add_argument
     checkpoint = "a checkpoint, a run folder (its best model), or a folder of runs (the newest)"
@@ -41,9 +43,10 @@ def test_arguments(about: str | None) -> argparse.Namespace:
     add("-o", "--output", type=argument_path, help="where the results go (<run>/test)")
     export = "write the model as ONNX into this folder, with a program that uses it, and no more"
     add("--export", type=argument_path, metavar="FOLDER", help=export)
+    _add_images(parser)
     args = parser.parse_args()
     _refuse_beside_export(args)
-    return args
+    return _with_images(args)
 
 
 def _refuse_beside_export(args: argparse.Namespace) -> None:
@@ -60,3 +63,32 @@ def _add_set(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument(
         "-s", "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=text
     )  # fmt: skip
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    images = "score new images: a .npy or .npz file, a picture, or a folder of pictures"
+    add("--images", type=argument_path, metavar="FILE_OR_FOLDER", help=f"{images} (<run>/images)")
+    add("--labels", type=argument_path, metavar="FILE", help="the classes of the new images")
+    alpha = f"flag at most this share of images like the held-out ones ({USUAL_ALPHA})"
+    add("--alpha", type=_share, help=alpha)
+
+
+def _with_images(args: argparse.Namespace) -> argparse.Namespace:
+    """Arguments in which what belongs to --images is there with it only."""
+    for name in ("labels", "alpha"):
+        if not args.images and getattr(args, name) is not None:
+            raise ConfigError(f"--{name}: is for new images; say which with --images")
+    args.alpha = USUAL_ALPHA if args.alpha is None else args.alpha
+    return args
+
+
+def _share(text: str) -> float:
+    """A number above 0 and below 1."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 < share < 1:
+        raise ConfigError(f"--alpha {text}: must be a number above 0 and below 1, as in 0.01")
+    return share

@@ -125,8 +125,8 @@ class GenerationSection(Section):
     relative: bool = False
     """Whether `noise` is in units of each code number's own standard deviation over the training
     set."""
-    split: Literal["train", "validation", "all"] = "train"
-    """Where the originals come from."""
+    split: Literal["train", "validation", "all", "images"] = "train"
+    """Where the originals come from; "images" are those that test.py is given with --images."""
     grid: Annotated[int, Field(ge=2, le=50)] | None = None
     """The side of the grid over a code of two numbers; null is 15 where there is such a code."""
 

@@ -1,0 +1,201 @@
+"""A trained model at work on images that it has never seen: scores, p-values, the oddest."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from data_loader.new_images import open_new_images
+from logger.lettering import undrawable
+from tester.array_writer import write_generated
+from tester.conformal import Conformal
+from tester.findings import class_errors, class_table, sentence, unlike_scores
+from tester.generate import Children, Generator, plan_children
+from tester.odd_pictures import SHOWN, Odd, draw_errors, draw_oddest
+from tester.score_files import ScoreFiles, check_apart, check_disk
+from tester.scores import MODEL, Measured, Scores
+from tester.tester import Tester, score_table, write_json
+from trainer.experiment import Experiment
+from utils.errors import ConfigError
+from utils.output import say
+
+SPLIT = "images"  # what the new images are called among the splits
+
+
+class ImagesTester(Tester):
+    """Scores new images with the model of an experiment.
+
+    Args:
+        experiment: with the weights of a checkpoint.
+        path: of the images: a .npy or .npz file, a picture, or a folder of pictures.
+        label: a file of their classes, if any.
+        alpha: the share of images like the held-out ones that may be flagged as odd.
+
+    Attributes:
+        images: the new images.
+        loader_of_new: gives them in their order, from their files.
+        held_out: the name of the split that p-values are counted from.
+
+    Raises:
+        ConfigError, DataError: no images are held out, or the new ones are not such images.
+    """
+
+    default_folder = "images"
+    files: tuple[str, ...] = (
+        "metrics.json", "scores.csv", "codes.npy", "reconstructions.npy", "oddest.png",
+        "errors.png", "gen_data.npy", "gen_label.npy", "generated.json",
+    )  # fmt: skip
+
+    def __init__(
+        self, experiment: Experiment, path: Path, label: Path | None, alpha: float
+    ) -> None:
+        super().__init__(experiment)
+        self.path, self.label_path, self.alpha = path, label, alpha
+        held_out = [name for name in ("validation", "test") if name in self.splits]
+        if not held_out:
+            raise ConfigError(
+                f"{experiment.start.path}: no image was held out from training, which p-values "
+                "are counted from; train with data_loader.args.validation_split above 0"
+            )
+        self.held_out = held_out[0]
+        args = self.config.dataset.args
+        self.images = open_new_images(path, label, experiment.dataset, args)
+        self.loader_of_new = self.loader.once_over(self.images.dataset)
+        self._makes_children = self.config.generation.split == SPLIT
+
+    @cached_property
+    def children(self) -> Children:
+        """The images to make from the new ones, where they are asked for."""
+        labels = self.images.dataset.labels.indices
+        return plan_children(
+            torch.arange(len(labels)), labels, self.config.generation, self.config.seed
+        )
+
+    @cached_property
+    def generator(self) -> Generator:
+        """Makes images from the new ones."""
+        return self.generator_over(self.loader_of_new)
+
+    def check_room(self, folder: Path) -> None:
+        """Check that a report fits on the disk of `folder` and takes the place of no input.
+
+        Raises:
+            ConfigError: it does not.
+        """
+        inputs = {"--images": self.path, "--labels": self.label_path}
+        check_apart(folder, self.files, {name: path for name, path in inputs.items() if path})
+        check_disk(folder, self.images, self.model.code_size, len(self.evaluator.metrics))
+        if self._makes_children:
+            super().check_room(folder)
+
+    def report(self, folder: Path) -> None:
+        """Score into `folder`, draw, and make children where they are asked for."""
+        self._say_notes()
+        splits = {name: self.scorer.scores(split, name) for name, split in self.splits.items()}
+        conformal = Conformal(splits[self.held_out].errors(), self.alpha)
+        if conformal.note:
+            say(conformal.note)
+        splits[SPLIT] = self._score_into(folder, conformal)
+        content = self.scorer.as_json(splits)
+        say(score_table(content))
+        found = self._findings(splits, conformal)
+        say(sentence(found))
+        if "classes" in found:
+            say(class_table(found["classes"]))
+        write_json(folder / "metrics.json", content | {SPLIT: found} | self.facts())
+        self._draw_found(folder, splits, conformal)
+        if self._makes_children:
+            self.generate(folder)
+
+    def _say_notes(self) -> None:
+        if note := self.images.dataset.note:
+            say(f"warning: {note}")
+        if self.evaluator.corrupter:
+            say(
+                "note: the model is shown the images corrupted, as in training; "
+                "-s corruption=null shows them as they are"
+            )
+
+    def _score_into(self, folder: Path, conformal: Conformal) -> Scores:
+        """Write the files of scores, batch by batch."""
+        scores, to_file = Scores(self.loader_of_new.count), self.experiment.dataset.to_file
+        with ScoreFiles(folder, self.images, list(self.evaluator.metrics), conformal) as files:
+            for measured in self.scorer.measured(self.loader_of_new, SPLIT):
+                scores.add(measured.numbers)
+                made = to_file(measured.output["reconstruction"].cpu())
+                files.add(self._codes(measured), made, measured.numbers[MODEL])
+        return scores
+
+    @torch.no_grad()
+    def _codes(self, measured: Measured) -> torch.Tensor:
+        """The codes of a batch, computed in float32 as `Evaluator.encode` does."""
+        if self.evaluator.precision == "fp32":
+            return measured.output["code"].cpu()
+        shown = measured.shown.contiguous(memory_format=torch.channels_last)
+        return self.model.encode(shown).float().cpu()
+
+    def _findings(self, splits: dict[str, Scores], conformal: Conformal) -> dict[str, Any]:
+        """What metrics.json says of the new images beside their scores."""
+        scores = splits[SPLIT]
+        flagged = conformal.is_flagged(conformal.p_values(scores.errors()))
+        found: dict[str, Any] = {
+            "file": str(self.path),
+            "sha256": self.images.checksum(),
+            "alpha": self.alpha,
+            "held_out": {"split": self.held_out, "count": len(conformal.held_out)},
+            "threshold": conformal.threshold,
+            "flagged": int(flagged.sum()),
+            "count": scores.count,
+        }
+        if not self.images.has_labels:
+            return found
+        own, known = self.images.dataset.labels, self.experiment.dataset.labels
+        held = self.splits[self.held_out]
+        held_labels = held.dataset.labels.indices[held.indices].numpy()
+        classes = class_errors(
+            own, scores.errors(), flagged, (held_labels, splits[self.held_out].errors())
+        )
+        trained = known.indices[self.loader.indices].unique()
+        is_unlike = ~torch.isin(own.indices, trained)
+        errors = {maker: scores.errors(maker) for maker in (MODEL, *self.scorer.baselines)}
+        return found | {"classes": classes, "unlike": unlike_scores(is_unlike, errors)}
+
+    def _draw_found(self, folder: Path, splits: dict[str, Scores], conformal: Conformal) -> None:
+        errors = splits[SPLIT].errors()
+        places = np.argsort(-errors, kind="stable")[:SHOWN]
+        p_values = conformal.p_values(errors[places])
+        captions = [
+            f"{self._name(place)}: error {errors[place]:.3g}, p-value {p:.3g}"
+            for place, p in zip(places.tolist(), p_values, strict=True)
+        ]
+        if note := undrawable(captions):
+            say(note)
+        odd = Odd(places.tolist(), captions)
+        draw_oddest(odd, self.evaluator, self.loader_of_new, folder / "oddest.png")
+        groups = {
+            "training": splits["train"].errors(),
+            f"held out ({self.held_out})": conformal.held_out,
+            "new": errors,
+        }
+        draw_errors(groups, conformal, folder / "errors.png")
+
+    def _name(self, place: int) -> str:
+        labels = self.images.dataset.labels
+        name = self.images.name(place) if self.images.names else f"image {place}"
+        if not self.images.has_labels:
+            return name
+        return f"{name}, {labels.names[labels.indices[place]]}"
+
+    def generate(self, folder: Path) -> None:
+        """The children of the new images, and what each was made from."""
+        facts = {
+            "checkpoint": str(self.experiment.start.path),
+            "split": SPLIT,
+            "file": str(self.path),
+            "sha256": self.images.checksum(),
+            "relative": self.config.generation.relative,
+        }
+        write_generated(self.generator, self.children, facts, folder)
+        say(f"{self.children.count} generated images from {len(self.images.dataset)} new ones")
