@@ -2,6 +2,7 @@
 
 from utils.arguments import test_arguments
 from utils.errors import run_command
+from utils.output import say, whole_folder
 from utils.ranks import refuse_ranks
 
 
@@ -15,7 +16,6 @@ def main() -> None:
     from trainer.experiment import Experiment
     from trainer.start import Start
     from utils.device import make_ready
-    from utils.output import say, whole_folder
 
     start = Start.trained(args.checkpoint, args.set)
     if args.export:

@@ -1,22 +1,25 @@
 """What the README says is so."""
 
+import os
 import re
 import shutil
 import sys
 from subprocess import run
 
+import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, command
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_a_model_is_added_in_one_file(tmp_path):
     copy = tmp_path / "project"
     ignored = shutil.ignore_patterns(".git", ".venv", "saved", "docs", "benchmarks", "__pycache__")
     shutil.copytree(ROOT, copy, ignore=ignored)
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (example,) = (block for block in BLOCKS if "class MLP" in block)
     (copy / "model" / "mlp.py").write_text(example)
     (settings,) = re.findall(r"train.py -s '(arch=.*?)'", README)
     small = ["trainer.epochs=1", "dataset.args.count=40", "trainer.tensorboard=false"]
@@ -32,6 +35,23 @@ def test_a_model_is_added_in_one_file(tmp_path):
             check=False,
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_a_trained_model_is_used_from_python_word_for_word(tmp_path):
+    small = ["trainer.epochs=1", "dataset.args.count=40", "trainer.tensorboard=false"]
+    saved = f"trainer.save_dir={tmp_path / 'saved'}"
+    assert command("train.py", "-s", *small, saved).returncode == 0
+    maps = np.random.default_rng(0).integers(0, 3, (7, 26, 26)).astype(np.uint8)
+    np.save(tmp_path / "today.npy", maps)
+    (block,) = (block for block in BLOCKS if "load(" in block)
+    (tmp_path / "use.py").write_text(block + "print(codes.shape, images.shape, images.dtype)\n")
+    done = run(
+        [sys.executable, "use.py"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "(7, 64, 13, 13) (7, 26, 26) uint8\n"), (
+        done.stderr
+    )
 
 
 def test_the_pictures_of_the_readme_are_there():
