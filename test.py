@@ -9,7 +9,7 @@ def main() -> None:
     """Checkpoint -> the same parts -> scores, generated images, pictures."""
     args = test_arguments(__doc__)
     refuse_ranks("test.py")
-    from tester.tester import FILES, Tester
+    from tester.tester import FILES, Tester, has_report
     from trainer.experiment import Experiment
     from trainer.start import Start
     from utils.device import make_ready
@@ -21,7 +21,7 @@ def main() -> None:
     make_ready(experiment.device)
     tester = Tester(experiment)
     tester.check_room(target)
-    with whole_folder(target, FILES) as folder:
+    with whole_folder(target, FILES, has_report) as folder:
         tester.report(folder)
     say(f"written to {target}")
 
