@@ -69,6 +69,26 @@ def test_a_member_that_cannot_run_is_refused_before_any_runs(small, written, tmp
 
 
 @pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ({"arch.args.encoder": [{"conv": 3, "kernel_size": 99}]}, "arch.args.encoder.0: conv "),
+        ({"data_loader.args.validation_split": 39}, "data_loader.args.validation_split: holds "),
+        ({"metrics": ["ssim"], "dataset.args.size": 5}, 'config: metrics: "ssim": needs '),
+        ({"loss.type": "BCE", "arch.args.output_activation": None}, 'config: loss.type: "BCE": '),
+        ({"optimizer.args.lr": 1, "optimizer": {"type": "SGD"}}, "-s optimizer: would undo "),
+        ({"optimizer.args.lr": 0.01}, "trains what sweep.runs.0 trains; leave one out"),
+    ],
+)
+def test_a_member_whose_parts_do_not_fit_is_refused_before_any_runs(
+    small, written, tmp_path, setting, says
+):
+    done = command("train.py", "-c", written(small | {"sweep": {"runs": [{}, setting]}}))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: sweep.runs.1: {says}")
+    assert not (tmp_path / "saved").exists()
+
+
+@pytest.mark.parametrize(
     ("sweep", "says"),
     [
         ({"runs": [{"seed": 3}]}, "sweep.runs.0.seed: 3: seeds are written into sweep.seeds"),

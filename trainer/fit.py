@@ -104,26 +104,58 @@ def check_fit(
             "--nproc_per_node"
         )
         problems.append(Problem("torchrun processes", loader.ranks.count, rule))
+    problems += _check_held_out(config, validation)
+    problems += _check_images(config, network, loss, dataset)
+    if problems:
+        refuse("config", problems)
+
+
+def check_later(config: Config, classes: Catalogue, dataset: BaseDataset) -> None:
+    """Check a run that is to be trained later: whether its parts fit one another.
+
+    Whether there is memory for it shows then.
+
+    Raises:
+        ConfigError: every problem, a line each.
+    """
+    whole = build(config, classes, "data_loader", dataset, torch.device("cpu"), config.seed)
+    outline = _outline(config, classes, dataset.shape)
+    build(config, classes, "corruption", dataset.shape, dataset.value_range)
+    problems = [
+        *_check_reach(config, outline, dataset.value_range),
+        *_check_held_out(config, whole.split_validation()),
+        *_check_images(config, outline, build(config, classes, "loss"), dataset),
+    ]
+    if problems:
+        refuse("config", problems)
+
+
+def _check_held_out(config: Config, validation: BaseDataLoader | None) -> Iterator[Problem]:
+    """What needs images held out for validation has some."""
     if watched(config).startswith("val_") and not validation:
         rule = (
             "no image is held out for validation; raise data_loader.args.validation_split "
             "or watch 'min loss'"
         )
-        problems.append(Problem("trainer.monitor", config.trainer.monitor, rule))
+        yield Problem("trainer.monitor", config.trainer.monitor, rule)
     if config.generation.split == "validation" and not validation:
         rule = "no image is held out for validation; take 'train'"
-        problems.append(Problem("generation.split", "validation", rule))
+        yield Problem("generation.split", "validation", rule)
+
+
+def _check_images(
+    config: Config, network: BaseModel, loss: BaseLoss, dataset: BaseDataset
+) -> Iterator[Problem]:
+    """The images are such as metrics and loss can compare."""
     if "ssim" in config.metrics and min(dataset.shape[1:]) < SMALLEST_SSIM_SIDE:
         rule = f"needs {SMALLEST_SSIM_SIDE} pixels a side, images are {shape_text(dataset.shape)}"
-        problems.append(Problem("metrics", "ssim", rule))
+        yield Problem("metrics", "ssim", rule)
     if loss.needs_probabilities and network.output_activation != "sigmoid":
         rule = 'needs reconstructions in [0, 1]; end the decoder with "activation": "sigmoid"'
-        problems.append(Problem("loss.type", config.loss.type, rule))
+        yield Problem("loss.type", config.loss.type, rule)
     if loss.needs_probabilities and dataset.value_range != (0.0, 1.0):
         rule = f"needs images in [0, 1], not in {list(dataset.value_range)}"
-        problems.append(Problem("loss.type", config.loss.type, rule))
-    if problems:
-        refuse("config", problems)
+        yield Problem("loss.type", config.loss.type, rule)
 
 
 def _check_shapes(

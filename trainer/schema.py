@@ -58,9 +58,7 @@ def config_schema(catalogue: Catalogue) -> Schema:
     return {"$schema": DRAFT, "$comment": comment} | _tidy(schema)
 
 
-def _add_types(
-    section: Schema, classes: dict[str, type], references: dict[type, Schema]
-) -> None:
+def _add_types(section: Schema, classes: dict[str, type], references: dict[type, Schema]) -> None:
     """Have a section of fixed keys say which classes its type may name, and what each takes."""
     models = {name: arguments_model(cls) for name, cls in classes.items()}
     section["properties"]["type"]["enum"] = list(models)
