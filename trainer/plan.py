@@ -13,6 +13,9 @@ from utils.config.overrides import apply_overrides
 from utils.config.sections import Config
 from utils.errors import ConfigError
 
+# What configs did not have from the beginning: at these values the runs before are the same.
+LATER = {"type": "Trainer", "args": {}}
+
 
 class Member(NamedTuple):
     """One run of a sweep."""
@@ -95,6 +98,7 @@ def _mark(config: Config, member: dict[str, Any], data: dict[str, Any], classes:
         key: value
         for key, value in member["trainer"].items()
         if changes_of(f"trainer.{key}", config, classes.parts).trains
+        and (key not in LATER or value != LATER[key])
     }
     return zlib.crc32(json.dumps([member | {"trainer": trainer}, data]).encode())
 
