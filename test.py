@@ -12,7 +12,7 @@ def main() -> None:
     refuse_ranks("test.py")
     from tester.export import export
     from tester.images_tester import ImagesTester
-    from tester.tester import Tester
+    from tester.tester import Tester, has_report
     from trainer.experiment import Experiment
     from trainer.start import Start
     from utils.device import make_ready
@@ -28,7 +28,7 @@ def main() -> None:
         tester = Tester(experiment)
     target = args.output or start.report_folder(tester.default_folder)
     tester.check_room(target)
-    with whole_folder(target, tester.files) as folder:
+    with whole_folder(target, tester.files, has_report) as folder:
         tester.report(folder)
     say(f"written to {target}")
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 from base.base_dataset import PIECE, BaseReader
 from data_loader.npz import begins_with, is_archive, read_from_archive
 from utils.errors import DataError, first_line
-from utils.home import at_home
+from utils.home import at_home, why_unreachable
 
 NPY_START = b"\x93NUMPY"
 # What a type's numbers are held as: its own where torch computes with it, else the next wider.
@@ -35,10 +35,13 @@ def open_array(path: str, name: str) -> np.ndarray:
             without an array of that name.
     """
     file = Path(path)
+    if reason := why_unreachable(file):
+        raise DataError(f"{path}: {reason}")
     if not file.exists():
         raise DataError(f"{path}: no such file")
     if not file.is_file():
-        raise DataError(f"{path}: a folder, not a .npy or .npz file")
+        kind = "a folder" if file.is_dir() else "no ordinary file"
+        raise DataError(f"{path}: {kind}, not a .npy or .npz file")
     try:
         if is_archive(file):
             return read_from_archive(file, name)
@@ -47,6 +50,8 @@ def open_array(path: str, name: str) -> np.ndarray:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
     except DataError:
         raise
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or first_line(error)}") from None
     except Exception as error:  # a damaged file makes numpy raise nearly anything
         raise DataError(f"{path}: {_reason(error)}") from None
     # Images that lie column by column in their file cannot be read one by one.

@@ -11,6 +11,7 @@ import torch
 from base.base_data_loader import BaseDataLoader
 from trainer.evaluator import Evaluator
 from utils.config.sections import GenerationSection
+from utils.errors import ConfigError
 from utils.seed import GENERATION, mix
 
 
@@ -170,12 +171,23 @@ class Generator:
             yield Generated(batch, data, labels)
 
     def images(self, children: list[Child]) -> torch.Tensor:
-        """The planned children as images [n, C, H, W]."""
+        """The planned children as images [n, C, H, W].
+
+        Raises:
+            ConfigError: one of them is not finite, so much noise is in its code.
+        """
         sources = torch.tensor([child.source for child in children])
         originals, places = sources.unique_consecutive(return_inverse=True)
         codes = self.evaluator.encode(self.loader.of(originals))[places]
         codes += torch.stack([self._noise(child, codes.shape[1:]) for child in children])
-        return self.evaluator.decode(codes)
+        images = self.evaluator.decode(codes)
+        if not images.isfinite().all():
+            most = max(child.noise for child in children)
+            raise ConfigError(
+                f"generation.noise: {most:g} is so much that the decoder makes no finite numbers "
+                "of the codes; lower it"
+            )
+        return images
 
     def between(self, first: int, second: int, steps: int) -> torch.Tensor:
         """Images on the straight line between the codes of two others, [steps, C, H, W]."""

@@ -168,6 +168,15 @@ class Tester:
         return facts | ({"kl_per_unit": kl.tolist()} if len(kl) <= MOST_LISTED else {})
 
 
+def has_report(folder: Path) -> bool:
+    """Whether the files of a folder are those of an earlier test, not of another program."""
+    try:
+        scores = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(scores, dict) and {"splits", "baselines"} <= scores.keys()
+
+
 def score_table(scores: dict[str, Any]) -> str:
     """Scores as text: what made the images, of which split, each score."""
     rows: list[tuple[str, ...]] = []

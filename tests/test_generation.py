@@ -134,3 +134,14 @@ def test_a_record_that_is_not_finished_does_not_look_whole(tmp_path):
     with pytest.raises(OSError, match="full"), Record(tmp_path / "a.json", {"split": "all"}):
         raise OSError("full")
     assert not (tmp_path / "a.json").read_text().endswith("}\n")
+
+
+def test_noise_that_overflows_leaves_no_images_of_nan(small, written, tmp_path):
+    np.save(tmp_path / "data.npy", np.random.default_rng(2).random((20, 12, 12)))
+    args = {"data": str(tmp_path / "data.npy"), "value_range": [0, 1]}
+    small["dataset"] = {"type": "Arrays", "args": args}
+    run = trained_on(small, written, tmp_path)
+    done = command("test.py", "-r", run, "-s", "generation.noise=[0, 1e300]")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done
+    assert done.stderr.startswith("error: generation.noise: 1e+300 is so much that ")
+    assert not (run / "test").exists()

@@ -97,3 +97,12 @@ def test_a_wrong_override_is_refused_by_its_path(small, written, override, says)
     assert f"-s {override}".encode("utf-8", "backslashreplace").decode() in str(
         caught.value
     ) or says.endswith("text")
+
+
+def test_an_override_that_would_undo_one_before_it_is_refused():
+    content = {"optimizer": {"type": "Adam", "args": {"lr": 0.1}}}
+    whole, inner = 'optimizer={"type": "SGD"}', "optimizer.args.lr=0.5"
+    with pytest.raises(ConfigError, match=r"-s optimizer: would undo optimizer\.args\.lr before"):
+        apply_overrides(content, [inner, whole])
+    made = apply_overrides(content, [whole, inner])
+    assert made == {"optimizer": {"type": "SGD", "args": {"lr": 0.5}}}

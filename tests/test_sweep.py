@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,12 @@ import pytest
 
 from tests import processes
 from tests.conftest import command
-from trainer.sweep import Member, markdown, sweep_table, write_table
+from trainer.catalogue import catalogue
+from trainer.plan import Member, plan_sweep
+from trainer.sweep import markdown, sweep_table, write_table
 from utils.checkpoint import load_checkpoint
+from utils.config.build import build
+from utils.config.check import load_config
 
 
 def rates_shown(folder):
@@ -69,6 +74,26 @@ def test_a_member_that_cannot_run_is_refused_before_any_runs(small, written, tmp
 
 
 @pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ({"arch.args.encoder": [{"conv": 3, "kernel_size": 99}]}, "arch.args.encoder.0: conv "),
+        ({"data_loader.args.validation_split": 39}, "data_loader.args.validation_split: holds "),
+        ({"metrics": ["ssim"], "dataset.args.size": 5}, 'config: metrics: "ssim": needs '),
+        ({"loss.type": "BCE", "arch.args.output_activation": None}, 'config: loss.type: "BCE": '),
+        ({"optimizer.args.lr": 1, "optimizer": {"type": "SGD"}}, "-s optimizer: would undo "),
+        ({"optimizer.args.lr": 0.01}, "trains what sweep.runs.0 trains; leave one out"),
+    ],
+)
+def test_a_member_whose_parts_do_not_fit_is_refused_before_any_runs(
+    small, written, tmp_path, setting, says
+):
+    done = command("train.py", "-c", written(small | {"sweep": {"runs": [{}, setting]}}))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: sweep.runs.1: {says}")
+    assert not (tmp_path / "saved").exists()
+
+
+@pytest.mark.parametrize(
     ("sweep", "says"),
     [
         ({"runs": [{"seed": 3}]}, "sweep.runs.0.seed: 3: seeds are written into sweep.seeds"),
@@ -84,6 +109,17 @@ def test_what_members_share_is_not_theirs_to_change(small, written, tmp_path, sw
     assert done.returncode == 2
     assert says in done.stderr
     assert not (tmp_path / "saved").exists()
+
+
+def test_a_member_keeps_the_folder_that_it_had_before_there_were_trainers(small, written):
+    config = load_config(written(small | {"sweep": {"runs": [{}]}}), [], catalogue())
+    (member,) = plan_sweep(config, catalogue())
+    content = json.loads(json.dumps(member.config)) | {"name": "small"}
+    before = ("epochs", "monitor", "early_stop", "precision", "compile")
+    content["trainer"] = {key: content["trainer"][key] for key in before}
+    data = build(config, catalogue(), "dataset").fingerprint()
+    mark = zlib.crc32(json.dumps([content, data]).encode())
+    assert member.folder.name == f"small-0-seed1-{mark:08x}"
 
 
 def test_a_name_too_long_for_its_members_is_refused_before_any_runs(small, written, tmp_path):

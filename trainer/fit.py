@@ -98,7 +98,27 @@ def check_fit(
     problems = [
         *_check_held_out(config, validation),
         *_check_sizes(config, network, loader),
-        *_check_loss(loss, network, dataset),
+        *_check_images(config, network, loss, dataset),
+    ]
+    if problems:
+        refuse("config", problems)
+
+
+def check_later(config: Config, classes: Catalogue, dataset: BaseDataset) -> None:
+    """Check a run that is to be trained later: whether its parts fit one another.
+
+    Whether there is memory for it shows then.
+
+    Raises:
+        ConfigError: every problem, a line each.
+    """
+    whole = build(config, classes, "data_loader", dataset, torch.device("cpu"), config.seed)
+    outline = _outline(config, classes, dataset.shape)
+    build(config, classes, "corruption", dataset.shape, dataset.value_range)
+    problems = [
+        *_check_reach(config, outline, dataset.value_range),
+        *_check_held_out(config, whole.split_validation()),
+        *_check_images(config, outline, build(config, classes, "loss"), dataset),
     ]
     if problems:
         refuse("config", problems)
@@ -119,7 +139,6 @@ def _check_held_out(config: Config, validation: BaseDataLoader | None) -> Iterat
 
 def _check_sizes(config: Config, network: BaseModel, loader: BaseDataLoader) -> Iterator[Problem]:
     """Codes, images and processes are as many and as large as is asked of them."""
-    shape = loader.dataset.shape
     if config.generation.grid and network.code_size != 2:
         rule = f"needs a code of 2 numbers, this one has {network.code_size:,}; leave it out"
         yield Problem("generation.grid", config.generation.grid, rule)
@@ -129,19 +148,21 @@ def _check_sizes(config: Config, network: BaseModel, loader: BaseDataLoader) -> 
             "--nproc_per_node"
         )
         yield Problem("torchrun processes", loader.ranks.count, rule)
-    if "ssim" in config.metrics and min(shape[1:]) < SMALLEST_SSIM_SIDE:
-        rule = f"needs {SMALLEST_SSIM_SIDE} pixels a side, images are {shape_text(shape)}"
+
+
+def _check_images(
+    config: Config, network: BaseModel, loss: BaseLoss, dataset: BaseDataset
+) -> Iterator[Problem]:
+    """The images are such as metrics and loss can compare."""
+    if "ssim" in config.metrics and min(dataset.shape[1:]) < SMALLEST_SSIM_SIDE:
+        rule = f"needs {SMALLEST_SSIM_SIDE} pixels a side, images are {shape_text(dataset.shape)}"
         yield Problem("metrics", "ssim", rule)
-
-
-def _check_loss(loss: BaseLoss, network: BaseModel, dataset: BaseDataset) -> Iterator[Problem]:
-    """What takes numbers for probabilities is given some."""
     if loss.needs_probabilities and network.output_activation != "sigmoid":
         rule = 'needs reconstructions in [0, 1]; end the decoder with "activation": "sigmoid"'
-        yield Problem("loss.type", type(loss).__name__, rule)
+        yield Problem("loss.type", config.loss.type, rule)
     if loss.needs_probabilities and dataset.value_range != (0.0, 1.0):
         rule = f"needs images in [0, 1], not in {list(dataset.value_range)}"
-        yield Problem("loss.type", type(loss).__name__, rule)
+        yield Problem("loss.type", config.loss.type, rule)
 
 
 def _check_shapes(

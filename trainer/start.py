@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 from trainer.catalogue import catalogue
 from trainer.own_folder import check_own, run_config
 from utils.checkpoint import Checkpoint
-from utils.checkpoint_files import best_of, find_run, newest_checkpoint
+from utils.checkpoint_files import best_of, files_of_runs, find_run, newest_checkpoint
 from utils.config.changes import Key, changes_of, keys_of
 from utils.config.check import Catalogue, check_config
 from utils.config.overrides import apply_overrides, key_of, value_at
@@ -200,7 +200,7 @@ def _outermost(keys: list[Key]) -> list[str]:
 
 def _run_folder(path: Path) -> Path:
     """The run to go on with: of several the newest, be it stopped before its first checkpoint."""
-    if not any(path.glob("**/config.json")):
+    if not any(files_of_runs(path, "config.json")):
         return find_run(path)
     return find_run(path, "config.json")
 
@@ -223,7 +223,7 @@ def _say_passed_over(path: Path, run: Path) -> None:
     begun = (run / "config.json").stat().st_mtime
     newer = [
         log.parent
-        for log in sorted(path.glob("**/info.log"))
+        for log in sorted(files_of_runs(path, "info.log"))
         if (config := log.parent / "config.json").exists()
         and config.stat().st_mtime > begun
         and not any(log.parent.glob("*.pth"))

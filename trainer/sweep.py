@@ -11,42 +11,18 @@ import signal
 import statistics
 import subprocess
 import sys
-import zlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from logger.tensorboard import write_hparams
 from trainer.catalogue import catalogue
-from utils.config.build import build
-from utils.config.changes import changes_of
-from utils.config.check import Catalogue, check_config
-from utils.config.overrides import apply_overrides
+from trainer.plan import Member, plan_sweep
 from utils.config.sections import Config
 from utils.errors import Interrupted, TrainingError
 from utils.output import say
 
 PROGRAMS = Path(__file__).parent.parent
 FACTS = ("parameters", "code_size", "compression_ratio")
-
-
-class Member(NamedTuple):
-    """One run of a sweep."""
-
-    place: int
-    """Of its setting in sweep.runs."""
-    overrides: dict[str, Any]
-    """Its setting: dotted keys and their values."""
-    seed: int
-    config: dict[str, Any]
-    """Complete and checked."""
-    folder: Path
-    """Of its runs."""
-
-    @property
-    def setting(self) -> str:
-        """The overrides as text."""
-        words = (f"{key} {json.dumps(value)}" for key, value in self.overrides.items())
-        return ", ".join(words) or "as it is"
 
 
 def run_sweep(config: Config, device: str) -> None:
@@ -68,37 +44,6 @@ def run_sweep(config: Config, device: str) -> None:
         results.append((member, _finish(member, folder, device)))
     write_table(sweep_table(results), results, folder)
     say(f"written to {folder}")
-
-
-def plan_sweep(config: Config, classes: Catalogue) -> list[Member]:
-    """The members of a sweep, every one of them checked."""
-    content = config.as_json() | {"sweep": None}
-    members: list[Member] = []
-    data: dict[str, Any] = {}
-    if config.sweep is None:
-        return members
-    for place, overrides in enumerate(config.sweep.runs):
-        own = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
-        for seed in config.sweep.seeds or [config.seed]:
-            changed = apply_overrides(content, [*own, f"seed={seed}"])
-            checked = check_config(changed, classes, f"sweep.runs.{place}")
-            member = checked.as_json()
-            # What is trained alike finds the same folder, however often the sweep is started.
-            trainer = {
-                key: value
-                for key, value in member["trainer"].items()
-                if changes_of(f"trainer.{key}", checked, classes.parts).trains
-            }
-            where = json.dumps(member["dataset"])
-            if where not in data:
-                data[where] = build(checked, classes, "dataset").fingerprint()
-            alike = [member | {"trainer": trainer}, data[where]]
-            mark = zlib.crc32(json.dumps(alike).encode())
-            member["name"] = f"{config.name}-{place}-seed{seed}-{mark:08x}"
-            check_config(member, classes, f"sweep.runs.{place}")  # the longer name too
-            folder = Path(config.trainer.save_dir) / member["name"]
-            members.append(Member(place, overrides, seed, member, folder))
-    return members
 
 
 def _finish(member: Member, folder: Path, device: str) -> dict[str, Any]:

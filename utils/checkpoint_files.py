@@ -1,7 +1,9 @@
 """The checkpoints of a run: their names, their order, and which is taken."""
 
 import math
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from utils.checkpoint import Checkpoint
@@ -43,6 +45,16 @@ def remove_passed(newest: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def files_of_runs(path: Path, pattern: str) -> Iterator[Path]:
+    """The files so called of the run that `path` is, or of those in it.
+
+    A run lies in <save_dir>/<name>/<time>. What lies deeper, below a home folder or a whole disk,
+    nobody meant.
+    """
+    for place in ("", "*/", "*/*/"):
+        yield from path.glob(f"{place}{pattern}")
+
+
 def find_run(path: Path, pattern: str = "*.pth") -> Path:
     """The run folder that `path` is, or the one in it whose newest file is the newest.
 
@@ -50,13 +62,20 @@ def find_run(path: Path, pattern: str = "*.pth") -> Path:
         pattern: the files that a run has; those of test.py do not count.
 
     Raises:
-        CheckpointError: there is no run at `path` or below.
+        CheckpointError: there is no run at `path` or where it has runs.
     """
-    runs = {file.parent for file in path.glob(f"**/{pattern}")}
+    runs = {file.parent for file in files_of_runs(path, pattern)}
     if not runs and not path.exists():
         raise CheckpointError(f"{path}: no such folder; -r takes a run's folder or a checkpoint")
+    if not runs and not path.is_dir():
+        raise CheckpointError(f"{path}: neither a folder nor a checkpoint")
+    if not runs and not os.access(path, os.R_OK | os.X_OK):
+        raise CheckpointError(f"{path}: may not be looked into; allow reading")
     if not runs:
-        raise CheckpointError(f"{path}: no checkpoint in this folder; train first")
+        raise CheckpointError(
+            f"{path}: no checkpoint in this folder, nor in a run of it; train first, or give -r "
+            "the folder of a run, or saved/NAME"
+        )
 
     def last_written(run: Path) -> tuple[float, str]:
         return max(file.stat().st_mtime for file in run.glob(pattern)), run.name

@@ -117,12 +117,21 @@ def refuse_held(folder: Path) -> None:
     """Check that no other process trains in `folder`; writes nothing.
 
     Raises:
-        ConfigError: one does.
+        ConfigError: one does, or it is not this user's to find out.
     """
     if fcntl is None or not (folder / ".lock").exists():
         return
-    with open(folder / ".lock", "r+b", buffering=0) as file:
-        _lock(file.fileno(), folder)
+    try:
+        file = os.open(folder / ".lock", os.O_RDWR)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder / '.lock'}: cannot be opened: {error.strerror}; go on as the user whose run "
+            "it is, or give the files of the folder to this one"
+        ) from None
+    try:
+        _lock(file, folder)
+    finally:
+        os.close(file)
 
 
 def _lock(file: int, folder: Path) -> None:

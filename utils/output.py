@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -123,13 +123,16 @@ def check_writable(folder: Path) -> None:
 
 
 @contextmanager
-def whole_folder(target: Path, names: Sequence[str]) -> Iterator[Path]:
+def whole_folder(
+    target: Path, names: Sequence[str], is_ours: Callable[[Path], bool] = Path.exists
+) -> Iterator[Path]:
     """A folder to write into; its files move to `target` when all of them are there.
 
     A process that writes to the same `target` is waited for. What a killed one left is removed.
 
     Args:
-        names: what is removed from `target` where the block made nothing of that name.
+        names: what is removed from `target` where the block made nothing of that name ...
+        is_ours: ... and these are ours in the folder, which may be another program's.
 
     Raises:
         ConfigError: the folder cannot be made.
@@ -149,7 +152,7 @@ def whole_folder(target: Path, names: Sequence[str]) -> Iterator[Path]:
         with writing(target):
             yield folder
             with StopRequest(speaks=False):  # between the old files and the new there is no stop
-                _move(folder, target, names)
+                _move(folder, target, names if is_ours(target) else [])
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -78,6 +78,9 @@ def _refuse_repeated(keys: list[str]) -> None:
     for place, key in enumerate(keys):
         if key in keys[:place]:
             raise ConfigError(f"-s {shown(key)}: is named twice; which value is meant?")
+        for earlier in keys[:place]:
+            if earlier.startswith(f"{key}."):
+                raise ConfigError(f"-s {key}: would undo {earlier} before it; put {key} first")
         if INSTEAD.get(key) in keys[:place]:
             raise ConfigError(f"-s {key}: stands beside {INSTEAD[key]}; only one can hold")
 

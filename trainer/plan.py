@@ -1,0 +1,113 @@
+"""The members of a sweep: who they are, and whether each of them can be run."""
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trainer.fit import check_later
+from utils.config.build import build
+from utils.config.changes import changes_of
+from utils.config.check import Catalogue, check_config
+from utils.config.overrides import apply_overrides
+from utils.config.sections import Config
+from utils.errors import ConfigError
+
+# What configs did not have from the beginning: at these values the runs before are the same.
+LATER = {"type": "Trainer", "args": {}}
+
+
+class Member(NamedTuple):
+    """One run of a sweep."""
+
+    place: int
+    """Of its setting in sweep.runs."""
+    overrides: dict[str, Any]
+    """Its setting: dotted keys and their values."""
+    seed: int
+    config: dict[str, Any]
+    """Complete and checked."""
+    folder: Path
+    """Of its runs."""
+
+    @property
+    def setting(self) -> str:
+        """The overrides as text."""
+        words = (f"{key} {json.dumps(value)}" for key, value in self.overrides.items())
+        return ", ".join(words) or "as it is"
+
+
+def plan_sweep(config: Config, classes: Catalogue) -> list[Member]:
+    """The members of a sweep, every one of them checked.
+
+    Raises:
+        ConfigError: one cannot be run, or trains what another one does.
+    """
+    content = config.as_json() | {"sweep": None}
+    members: list[Member] = []
+    data, sweep = _Data(classes), config.sweep
+    for place, overrides in enumerate(sweep.runs if sweep else ()):
+        own = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
+        seeds = (sweep and sweep.seeds) or [config.seed]
+        for seed in seeds:
+            try:
+                changed = apply_overrides(content, [*own, f"seed={seed}"])
+            except ConfigError as error:
+                raise ConfigError(f"sweep.runs.{place}: {error}") from None
+            checked = check_config(changed, classes, f"sweep.runs.{place}")
+            if seed == seeds[0]:
+                data.check(checked, place)
+            member = checked.as_json()
+            mark = _mark(checked, member, data.marks[place], classes)
+            member["name"] = f"{config.name}-{place}-seed{seed}-{mark:08x}"
+            check_config(member, classes, f"sweep.runs.{place}")  # the longer name too
+            folder = Path(config.trainer.save_dir) / member["name"]
+            _refuse_twin(folder, members, place)
+            members.append(Member(place, overrides, seed, member, folder))
+    return members
+
+
+class _Data:
+    """The images of one member after another, which seldom differ.
+
+    Attributes:
+        marks: what tells those of each member, in order, from others.
+    """
+
+    def __init__(self, classes: Catalogue) -> None:
+        self._classes = classes
+        self._section: Any = None
+        self._dataset: Any = None
+        self.marks: list[dict[str, Any]] = []
+
+    def check(self, config: Config, place: int) -> None:
+        """Open the images of the member at `place` and check that the rest fits them."""
+        if config.dataset != self._section:
+            self._section = config.dataset
+            self._dataset = build(config, self._classes, "dataset")
+        self.marks.append(self._dataset.fingerprint())
+        try:
+            check_later(config, self._classes, self._dataset)
+        except ConfigError as error:
+            raise ConfigError(f"sweep.runs.{place}: {error}") from None
+
+
+def _mark(config: Config, member: dict[str, Any], data: dict[str, Any], classes: Catalogue) -> int:
+    """A number for what a member trains, so that its folder is found however often it starts."""
+    trainer = {
+        key: value
+        for key, value in member["trainer"].items()
+        if changes_of(f"trainer.{key}", config, classes.parts).trains
+        and (key not in LATER or value != LATER[key])
+    }
+    return zlib.crc32(json.dumps([member | {"trainer": trainer}, data]).encode())
+
+
+def _refuse_twin(folder: Path, members: list[Member], place: int) -> None:
+    """Raise a ConfigError where an earlier member trains the very same."""
+    mark = folder.name.rpartition("-")[2]
+    for other in members:
+        if other.folder.name.endswith(f"-{mark}"):
+            raise ConfigError(
+                f"sweep.runs.{place}: trains what sweep.runs.{other.place} trains; leave one out"
+            )
