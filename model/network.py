@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from base.base_model import LayerRow
-from model.layers import AvgPool, Conv, Deconv, Dropout, Layer, Linear, MaxPool, Upsample
+from model.layers import AvgPool, Conv, Deconv, Dropout, Layer, Linear, MaxPool, Stride, Upsample
 from model.sizes import (
     Shape,
     is_map_layer,
     norm_groups,
+    on_axis,
     shape_text,
     shapes_along,
     unflattened,
@@ -117,10 +118,11 @@ def _core(layer: Layer, before: Shape) -> nn.Module:
     channels = before[0]
     match layer:
         case Conv():
-            window = (layer.kernel_size, layer.stride, layer.padding)
+            window = (layer.kernel_size, _stride(layer, before), layer.padding)
             return nn.Conv2d(channels, layer.conv, *window)
         case Deconv():
-            window = (layer.kernel_size, layer.stride, layer.padding, layer.output_padding)
+            stride = _stride(layer, before)
+            window = (layer.kernel_size, stride, layer.padding, layer.output_padding)
             return nn.ConvTranspose2d(channels, layer.deconv, *window)
         case Linear():
             return nn.Linear(channels, layer.linear)
@@ -134,6 +136,18 @@ def _core(layer: Layer, before: Shape) -> nn.Module:
         case Dropout():
             return nn.Dropout(layer.dropout)
     raise TypeError(f"no module for {layer}")
+
+
+def _stride(layer: Conv | Deconv, before: Shape) -> Stride:
+    """The layer's stride, which moves nothing where one pixel stays one pixel.
+
+    There it is 1: oneDNN fills the bfloat16 gradients of such strided convolutions with whatever
+    lay in memory.
+    """
+    is_pixel = all(shape[1:] == (1, 1) for shape in (before, shapes_along([layer], before)[-1]))
+    extra = getattr(layer, "output_padding", None) or 0
+    is_padded = any(on_axis(extra, axis) for axis in (0, 1))
+    return 1 if is_pixel and not is_padded else layer.stride
 
 
 def _norm(name: str, channels: int) -> nn.Module:
