@@ -14,6 +14,7 @@ from model.sizes import (
     Shape,
     is_map_layer,
     norm_groups,
+    on_axis,
     shape_text,
     shapes_along,
     unflattened,
@@ -118,10 +119,10 @@ def _core(layer: Layer, before: Shape) -> nn.Module:
     channels = before[0]
     match layer:
         case Conv():
-            window = (layer.kernel_size, layer.stride, layer.padding)
+            window = (layer.kernel_size, _stride(layer, before), layer.padding)
             return nn.Conv2d(channels, layer.conv, *window)
         case Deconv():
-            window = (layer.kernel_size, layer.stride, layer.padding)
+            window = (layer.kernel_size, _stride(layer, before), layer.padding)
             return nn.ConvTranspose2d(channels, layer.deconv, *window, layer.output_padding or 0)
         case Linear():
             return nn.Linear(channels, layer.linear)
@@ -135,6 +136,18 @@ def _core(layer: Layer, before: Shape) -> nn.Module:
         case Dropout():
             return nn.Dropout(layer.dropout)
     raise TypeError(f"no module for {layer}")
+
+
+def _stride(layer: Conv | Deconv, before: Shape) -> int | tuple[int, int]:
+    """The layer's stride, which moves nothing where one pixel stays one pixel.
+
+    There it is 1: oneDNN fills the bfloat16 gradients of such strided convolutions with whatever
+    lay in memory.
+    """
+    is_pixel = all(shape[1:] == (1, 1) for shape in (before, shapes_along([layer], before)[-1]))
+    extra = getattr(layer, "output_padding", None) or 0
+    is_padded = any(on_axis(extra, axis) for axis in (0, 1))
+    return 1 if is_pixel and not is_padded else layer.stride
 
 
 def _norm(name: str, channels: int) -> nn.Module:

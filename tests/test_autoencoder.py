@@ -259,3 +259,24 @@ def test_activations_of_the_published_networks():
     vae = built("eyes_vae", (3, 50, 50))
     assert [layer.activation for layer in vae.decoder.layers] == ["relu"] * 3 + ["tanh"]
     assert vae.mean.layers[0].activation == "relu"
+
+
+def test_a_stride_over_a_single_pixel_has_true_gradients_in_bfloat16():
+    torch.manual_seed(0)
+    model = Autoencoder((3, 1, 1), [{"conv": 4, "stride": 2}], "mirror")
+    conv = next(part for part in model.modules() if isinstance(part, torch.nn.Conv2d))
+    strided = torch.nn.Conv2d(3, 4, 3, 2, 1)
+    strided.load_state_dict(conv.state_dict())
+    images = torch.randn(16, 3, 1, 1)
+    assert torch.equal(conv(images), strided(images))
+
+    model.to(memory_format=torch.channels_last)
+    gradients = []
+    for is_bf16 in (False, *[True] * 8):
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
+            made = model(images.contiguous(memory_format=torch.channels_last))
+        (made["reconstruction"].float() - images).square().mean().backward()
+        gradients.append(torch.cat([weight.grad.flatten() for weight in model.parameters()]))
+    for gradient in gradients[1:]:
+        torch.testing.assert_close(gradient, gradients[0], rtol=0, atol=0.02)
