@@ -10,6 +10,7 @@ from logger.lettering import literally, quiet_fonts
 
 WIDTH, HEIGHT = 7.4, 4.2  # inches
 BINS = 50
+TICKS = 8  # along the axis of the numbers, the two ends left out
 # Black, blue and vermilion of Okabe and Ito, as the legend of maps has them.
 COLOURS = ((0.0, 0.0, 0.0), (0.0, 0.45, 0.7), (0.84, 0.37, 0.0))
 
@@ -54,6 +55,9 @@ def draw_histogram(histogram: Histogram) -> Any:
         axes.axvline(place, color="0.35", linestyle="--", linewidth=1.2, label=name)
     axes.set_xscale("log")
     axes.set_xlim(edges[0], edges[-1])
+    ticks = [float(f"{tick:.2g}") for tick in np.geomspace(edges[0], edges[-1], TICKS)[1:-1]]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])  # powers of ten may lie outside
+    axes.minorticks_off()
     axes.set_xlabel(histogram.axis, fontsize=SIZE)
     axes.set_ylabel("share of the images", fontsize=SIZE)
     axes.tick_params(labelsize=SIZE)

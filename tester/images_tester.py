@@ -167,7 +167,7 @@ class ImagesTester(Tester):
         places = np.argsort(-errors, kind="stable")[:SHOWN]
         p_values = conformal.p_values(errors[places])
         captions = [
-            f"{self._name(place)}: error {errors[place]:.3g}, p-value {p:.3g}"
+            f"{self._name(place)}: error {errors[place]:.3g}, p = {p:.3g}"
             for place, p in zip(places.tolist(), p_values, strict=True)
         ]
         if note := undrawable(captions):
