@@ -14,7 +14,7 @@ import numpy as np
 def images_needed(alpha: float) -> int:
     """How many images must be held out so that the smallest p-value is not above `alpha`."""
     fewest = math.ceil(1 / alpha) - 1
-    while fewest > 1 and 1 / fewest <= alpha:  # rounding led one too far
+    if fewest > 1 and 1 / fewest <= alpha:  # rounding led one too far
         fewest -= 1
     return max(fewest, 1)
 

@@ -53,3 +53,8 @@ def test_of_images_like_the_held_out_ones_the_promised_share_is_flagged():
         shares.append(conformal.is_flagged(conformal.p_values(new)).mean())
     # 3 of 60 places in the order of all lead to a p-value of at most 0.05.
     assert np.mean(shares) == pytest.approx(3 / 60, abs=0.003)
+
+
+def test_a_tiny_alpha_needs_very_many_images_and_is_answered_at_once():
+    assert images_needed(1e-12) == pytest.approx(10**12, rel=1e-6)
+    assert images_needed(1e-300) > 10**299

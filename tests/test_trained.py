@@ -77,6 +77,28 @@ def test_other_images_are_refused_in_one_line(arrays, written, change, says):
         trained.decode(np.zeros((2, 3), np.float32))
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda codes: codes.transpose(0, 2, 3, 1), r"shape \(5, 6, 5, 4\); a code is 4x6x5"),
+        (lambda codes: codes * np.nan, "not all of them are finite"),
+        (lambda codes: codes * 1j, "numbers of type complex"),
+        (lambda codes: codes.astype(object), "numbers of type object"),
+        (lambda codes: codes.tolist(), "a list; must be a NumPy array"),
+        (lambda codes: torch.from_numpy(codes) / 0, "not all of them are finite"),
+    ],
+)
+def test_what_is_no_code_is_refused_in_one_line(arrays, written, change, says):
+    config, images = arrays
+    trained = load(trained_on(config, written))
+    codes = trained.encode(images[:5])
+    with pytest.raises(DataError, match=says) as error:
+        trained.decode(change(codes))
+    assert "\n" not in str(error.value)
+    turned = codes[::-1].astype(">f4")
+    assert (trained.decode(turned) == trained.decode(codes)[::-1]).all()
+
+
 def test_pictures_and_one_hot_maps_are_arrays_too(small, written, tmp_path):
     folder = tmp_path / "pictures" / "a"
     folder.mkdir(parents=True)

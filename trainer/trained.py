@@ -71,11 +71,11 @@ class Trained:
         """Codes [N, *code_shape] or [N, D] -> images.
 
         Raises:
-            DataError: codes of another shape.
+            DataError: codes of another shape, or that are no finite numbers.
         """
         shape = self.model.code_shape
-        tensor = torch.as_tensor(codes, dtype=torch.float32)
-        if tensor.shape[1:].numel() != self.model.code_size or tensor.dim() < 2:
+        tensor = _numbers(codes, "codes")
+        if tuple(tensor.shape[1:]) not in (shape, (self.model.code_size,)) or not len(tensor):
             raise DataError(f"codes: shape {tuple(tensor.shape)}; a code is {shape_text(shape)}")
         pieces = tensor.reshape(-1, *shape).split(AT_ONCE)
         images = self._in_batches(iter(pieces), self.model.decode)
@@ -97,16 +97,37 @@ class Trained:
 
     def _batches(self, images: np.ndarray | torch.Tensor) -> Iterator[torch.Tensor]:
         """Images as the model takes them, some at a time."""
-        if isinstance(images, torch.Tensor):
+        if not isinstance(images, np.ndarray):
+            tensor = _numbers(images, "images")
             if tuple(images.shape[1:]) != self.model.shape or not len(images):
                 due = shape_text(self.model.shape)
                 raise DataError(f"images: shape {tuple(images.shape)}; the model takes [N, {due}]")
-            yield from images.float().split(AT_ONCE)
+            yield from tensor.split(AT_ONCE)
             return
         given = self.kind.of_array(images, self.facts, "images")
         for piece in given.pieces():
             for stored in piece.split(AT_ONCE):
                 yield given.to_images(stored)
+
+
+def _numbers(given: Any, what: str) -> torch.Tensor:
+    """An array or a tensor of real and finite numbers as float32.
+
+    Raises:
+        DataError: it is neither, or holds other numbers.
+    """
+    if not isinstance(given, np.ndarray | torch.Tensor):
+        kind = type(given).__name__
+        raise DataError(f"{what}: a {kind}; must be a NumPy array or a tensor of torch")
+    is_real = given.dtype.kind in "iufb" if isinstance(given, np.ndarray) else given.isreal().all()
+    if not is_real:
+        raise DataError(f"{what}: numbers of type {given.dtype}; must be real")
+    if isinstance(given, np.ndarray):
+        given = torch.from_numpy(np.ascontiguousarray(given, np.float32))
+    numbers = given.detach().float()
+    if not numbers.isfinite().all():
+        raise DataError(f"{what}: not all of them are finite numbers")
+    return numbers
 
 
 def load(path: str | Path, device: str = "cpu") -> Trained:
