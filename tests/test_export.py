@@ -196,6 +196,11 @@ def test_use_py_refuses_what_it_cannot_take_in_one_line(train, tmp_path):
     refused(use(out, cwd=tmp_path), "use: python use.py")
     assert not list(tmp_path.glob("*made.npy"))
     assert not (tmp_path / "reconstructions.npy").exists()
+    own = tmp_path / "reconstructions.npy"  # what use.py writes where no other name is given
+    np.save(own, np.zeros((2, 12, 12), np.uint8))
+    before = own.read_bytes()
+    refused(use(out, own.name, cwd=tmp_path), "reconstructions.npy: is what is read")
+    assert own.read_bytes() == before
 
 
 def test_the_export_commands_of_the_readme_work_word_for_word(train, tmp_path):
