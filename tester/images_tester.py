@@ -66,6 +66,11 @@ class ImagesTester(Tester):
         self._makes_children = self.config.generation.split == SPLIT
 
     @cached_property
+    def checksum(self) -> str:
+        """SHA-256 of the files of the new images: large as they may be, they are read once."""
+        return self.images.checksum()
+
+    @cached_property
     def children(self) -> Children:
         """The images to make from the new ones, where they are asked for."""
         labels = self.images.dataset.labels.indices
@@ -142,7 +147,7 @@ class ImagesTester(Tester):
         flagged = conformal.is_flagged(conformal.p_values(scores.errors()))
         found: dict[str, Any] = {
             "file": str(self.path),
-            "sha256": self.images.checksum(),
+            "sha256": self.checksum,
             "alpha": self.alpha,
             "held_out": {"split": self.held_out, "count": len(conformal.held_out)},
             "threshold": conformal.threshold,
@@ -194,7 +199,7 @@ class ImagesTester(Tester):
             "checkpoint": str(self.experiment.start.path),
             "split": SPLIT,
             "file": str(self.path),
-            "sha256": self.images.checksum(),
+            "sha256": self.checksum,
             "relative": self.config.generation.relative,
         }
         write_generated(self.generator, self.children, facts, folder)
