@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from base.base_dataset import BaseDataset
-from tester.generate import Child, Children, Generator
+from generation.children import Child, Children
+from generation.generator import Generator
 from utils.config.messages import Problem, refuse
 from utils.config.sections import GenerationSection
 

@@ -3,11 +3,11 @@
 import torch
 from torch.nn.functional import pad
 
+from generation.children import Child
 from logger.figures import Grid
 from logger.lettering import class_names
 from logger.scatter import Cloud, save_cloud
 from tester.baselines import principal_components
-from tester.generate import Child
 from tester.pictures import Drawer
 from utils.seed import PREVIEW, generator, mix
 

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 
 from data_loader.new_images import open_new_images
+from generation.children import Children, plan_children
+from generation.generator import Generator
 from logger.lettering import undrawable
 from tester.array_writer import write_generated
 from tester.conformal import Conformal
 from tester.findings import class_errors, class_table, sentence, unlike_scores
-from tester.generate import Children, Generator, plan_children
 from tester.odd_pictures import SHOWN, Odd, draw_errors, draw_oddest
 from tester.score_files import ScoreFiles, check_apart, check_disk
 from tester.scores import MODEL, Measured, Scores

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from base.base_data_loader import BaseDataLoader
+from generation.children import Children
+from generation.generator import Generator
 from logger.figures import Grid, save_grid
 from logger.lettering import class_names
-from tester.generate import Children, Generator
 
 MOST_SHOWN = 12  # rows or columns at most
 STEPS = 9  # images along an interpolation

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from base.base_data_loader import BaseDataLoader
+from generation.children import Children, originals, plan_children
+from generation.generator import Generator, code_spread
 from logger.lettering import undrawable
 from logger.tables import columns
 from tester.array_writer import check_room, write_generated
 from tester.baselines import baselines
 from tester.code_pictures import LARGEST_PRINTED, CodePictures
-from tester.generate import Children, Generator, code_spread, originals, plan_children
 from tester.pictures import Pictures
 from tester.scores import Scorer
 from trainer.evaluator import code_use

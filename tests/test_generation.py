@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from generation.children import plan_children
 from tester.array_writer import Record, RowFile
-from tester.generate import plan_children
 from tests import processes
 from tests.conftest import command, only_run
 from utils.config.sections import GenerationSection

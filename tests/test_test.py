@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tester.generate import plan_children
+from generation.children import plan_children
 from tests.conftest import command, only_run
 from utils.config.sections import GenerationSection
 
