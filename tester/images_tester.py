@@ -122,9 +122,14 @@ class ImagesTester(Tester):
             say("note: the model is shown the images with the corruption of the command line")
         elif self.experiment.checkpoint and self.experiment.checkpoint.config.get("corruption"):
             say("note: the model learnt to clean; it is shown the images as they are")
-        names = self.images.dataset.labels.names[len(self.experiment.dataset.labels.names) :]
-        if names and self.images.has_labels:
-            say(f"note: no class of training: {', '.join(names)}; such images count as unlike it")
+        if names := self._new_classes():
+            say(f"note: no class of training: {names}; such images count as unlike it")
+
+    def _new_classes(self) -> str:
+        """The classes of the new images that training had not, in words."""
+        own, known = self.images.dataset.labels, len(self.experiment.dataset.labels.names)
+        found = own.indices.unique().tolist() if self.images.has_labels else []
+        return ", ".join(own.names[index] for index in found if index >= known)
 
     def _score_into(self, folder: Path, conformal: Conformal) -> Scores:
         """Write the files of scores, batch by batch."""
