@@ -191,7 +191,8 @@ def turned(images: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
     """
     by_image = which[:, None, None, None]
     if images.shape[2] == images.shape[3]:
-        images = torch.where((by_image & 4).bool(), images.transpose(2, 3), images)
+        # In this order what comes out lies in memory as the images do, not as their transpose.
+        images = torch.where(by_image < 4, images, images.transpose(2, 3))
     elif (which >= FLIPS).any():
         height, width = images.shape[2:]
         raise ValueError(f"which: images of {height}x{width} pixels have no quarter turn; 0 ... 3")
