@@ -212,6 +212,14 @@ class BaseDataset:
                 yield self.stored[places[0] : places[-1] + 1]
 
     @property
+    def outside(self) -> torch.Tensor:
+        """The pixel that stands for what lies outside of an image, float32 [C].
+
+        By default the lowest value in all channels.
+        """
+        return torch.full(self.shape[:1], self.value_range[0])
+
+    @property
     def data_range(self) -> float:
         """The distance from the lowest to the highest value, as PSNR and SSIM need it."""
         return self.value_range[1] - self.value_range[0]

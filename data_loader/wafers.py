@@ -77,6 +77,11 @@ class BaseWafers(BaseDataset):
         colours = torch.tensor([entry.colour for entry in self.legend])
         return colours[images.argmax(1)]
 
+    @property
+    def outside(self) -> torch.Tensor:
+        """A die off the wafer, float32 [3]."""
+        return torch.tensor([1.0, 0.0, 0.0])
+
     def facts(self) -> dict[str, Any]:
         """How arrays of such maps are laid out, in plain values."""
         return super().facts() | {"layout": self.layout}

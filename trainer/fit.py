@@ -114,6 +114,7 @@ def check_later(config: Config, classes: Catalogue, dataset: BaseDataset) -> Non
     """
     whole = build(config, classes, "data_loader", dataset, torch.device("cpu"), config.seed)
     outline = _outline(config, classes, dataset.shape)
+    build(config, classes, "augmentation", dataset)
     build(config, classes, "corruption", dataset.shape, dataset.value_range)
     problems = [
         *_check_reach(config, outline, dataset.value_range),

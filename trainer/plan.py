@@ -14,7 +14,7 @@ from utils.config.sections import Config
 from utils.errors import ConfigError
 
 # What configs did not have from the beginning: at these values the runs before are the same.
-LATER = {"type": "Trainer", "args": {}}
+LATER: dict[str, Any] = {"augmentation": None, "trainer.type": "Trainer", "trainer.args": {}}
 
 
 class Member(NamedTuple):
@@ -98,9 +98,18 @@ def _mark(config: Config, member: dict[str, Any], data: dict[str, Any], classes:
         key: value
         for key, value in member["trainer"].items()
         if changes_of(f"trainer.{key}", config, classes.parts).trains
-        and (key not in LATER or value != LATER[key])
     }
-    return zlib.crc32(json.dumps([member | {"trainer": trainer}, data]).encode())
+    trained = _as_before(member | {"trainer": trainer})
+    return zlib.crc32(json.dumps([trained, data]).encode())
+
+
+def _as_before(content: dict[str, Any], at: str = "") -> dict[str, Any]:
+    """`content` without the keys that came later, where they are at those values."""
+    return {
+        key: _as_before(value, f"{at}{key}.") if isinstance(value, dict) else value
+        for key, value in content.items()
+        if f"{at}{key}" not in LATER or value != LATER[f"{at}{key}"]
+    }
 
 
 def _refuse_twin(folder: Path, members: list[Member], place: int) -> None:

@@ -169,6 +169,11 @@ class Config(Section):
         Part, Changes(because="other images would be held out, or other batches made")
     ]
     """How the images are split and batched."""
+    augmentation: Annotated[
+        Parts | None, Changes(because="the images of the epochs to come would be others")
+    ] = None
+    """What training makes of its images, to see more than there are; one or a list. Target and
+    input alike, and never in evaluation."""
     corruption: Annotated[Parts | None, Changes(tested=True)] = None
     """What the model is shown instead of an image, to learn to clean it; one or a list."""
     arch: Annotated[Part, Changes(because="the weights of the checkpoint fit this network only")]
