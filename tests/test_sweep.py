@@ -120,6 +120,12 @@ def test_a_member_keeps_the_folder_that_it_had_before_there_were_later_keys(smal
     before = ("epochs", "monitor", "early_stop", "precision", "compile")
     content["trainer"] = {key: content["trainer"][key] for key in before}
     assert content.pop("augmentation") is None
+    made = content["generation"]
+    made["relative"] = made.pop("unit") == "code"
+    made = {
+        key: made[key] for key in ("samples", "per_class", "noise", "relative", "split", "grid")
+    }
+    content["generation"] = made
     data = build(config, catalogue(), "dataset").fingerprint()
     mark = zlib.crc32(json.dumps([content, data]).encode())
     assert member.folder.name == f"small-0-seed1-{mark:08x}"
