@@ -8,7 +8,7 @@ uninterrupted one would have drawn.
 import torch
 
 # Where a random number is used, so that equal places in different uses draw different numbers.
-INIT, ORDER, SPLIT, STEP, GENERATION, PREVIEW, CORRUPTION, CLASSIFIER = range(8)
+INIT, ORDER, SPLIT, STEP, GENERATION, PREVIEW, CORRUPTION, CLASSIFIER, QUALITY = range(9)
 
 
 def mix(*numbers: int) -> int:
