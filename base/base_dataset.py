@@ -131,6 +131,13 @@ class BaseDataset:
         """Images [n, C, H, W] -> what a person is shown, [n, H, W, 3] in [0, 1]."""
         raise NotImplementedError
 
+    def keep_outline(self, made: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
+        """Made images [n, C, H, W] with the outline of their originals [n, C, H, W].
+
+        By default as they are: most images have no outline.
+        """
+        return made
+
     def facts(self) -> dict[str, Any]:
         """How arrays of such images are laid out, in plain values; a checkpoint keeps them."""
         return {
