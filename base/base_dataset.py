@@ -131,6 +131,13 @@ class BaseDataset:
         """Images [n, C, H, W] -> what a person is shown, [n, H, W, 3] in [0, 1]."""
         raise NotImplementedError
 
+    def keep_outline(self, made: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
+        """Made images [n, C, H, W] with the outline of their originals [n, C, H, W].
+
+        By default as they are: most images have no outline.
+        """
+        return made
+
     def facts(self) -> dict[str, Any]:
         """How arrays of such images are laid out, in plain values; a checkpoint keeps them."""
         return {
@@ -210,6 +217,14 @@ class BaseDataset:
                 yield self.stored.read(places)
             else:
                 yield self.stored[places[0] : places[-1] + 1]
+
+    @property
+    def outside(self) -> torch.Tensor:
+        """The pixel that stands for what lies outside of an image, float32 [C].
+
+        By default the lowest value in all channels.
+        """
+        return torch.full(self.shape[:1], self.value_range[0])
 
     @property
     def data_range(self) -> float:

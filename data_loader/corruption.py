@@ -6,44 +6,15 @@ that every epoch sees other damage; in evaluation from (seed, place of the image
 image is damaged the same way in whatever batch it comes.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import torch
 from pydantic import Field, PositiveInt
 
-from utils.seed import CORRUPTION, generator, mix
+from data_loader.draws import Draws, Ways
+from utils.seed import CORRUPTION, generator
 
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Draws:
-    """Random numbers for a batch of images.
-
-    Args:
-        generators: one for the whole batch, on its device; or one for each image, on the CPU.
-        images: the batch, [n, C, H, W].
-    """
-
-    def __init__(self, generators: Sequence[torch.Generator], images: torch.Tensor) -> None:
-        self._generators, self._images = generators, images
-
-    def uniform(self, *shape: int) -> torch.Tensor:
-        """Numbers from 0 to 1, [n, *shape]."""
-        return self._draw(torch.rand, shape)
-
-    def normal(self, *shape: int) -> torch.Tensor:
-        """Numbers of mean 0 and variance 1, [n, *shape]."""
-        return self._draw(torch.randn, shape)
-
-    def _draw(self, function: Callable[..., torch.Tensor], shape: tuple[int, ...]) -> torch.Tensor:
-        device = self._images.device
-        rows = len(self._images) // len(self._generators)
-        drawn = [
-            function((rows, *shape), generator=source, device=source.device)
-            for source in self._generators
-        ]
-        return torch.cat(drawn).to(device)
 
 
 class BaseCorruption:
@@ -184,42 +155,15 @@ class Mask(BaseCorruption):
         return images.masked_fill(hidden[:, :, :height, :width], self.low)
 
 
-class Corrupter:
-    """Damages images in the ways of a config, one after the other; without any, not at all.
+class Corrupter(Ways):
+    """Damages images in the ways of a config, one after the other; without any, not at all."""
 
-    Args:
-        corruption: one way, several in their order, or None.
-        seed: of the run.
-    """
-
-    def __init__(
-        self, corruption: BaseCorruption | list[BaseCorruption] | None = None, seed: int = 0
-    ) -> None:
-        several = corruption if isinstance(corruption, list) else [corruption]
-        self.corruptions, self.seed = tuple(way for way in several if way), seed
-
-    def __bool__(self) -> bool:
-        return bool(self.corruptions)
-
-    def in_step(self, images: torch.Tensor, epoch: int, step: int, rank: int = 0) -> torch.Tensor:
-        """What the model is shown of a training batch [n, C, H, W] on one rank."""
-        if not self:
-            return images
-        source = torch.Generator(images.device)
-        source.manual_seed(mix(self.seed, CORRUPTION, epoch, step) + rank)
-        return self._damage(images, [source])
+    stream = CORRUPTION
 
     def of_images(self, images: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """What the model is shown of the images [n, C, H, W] at `places` [n] in evaluation."""
         if not self:
             return images
-        return self._damage(
+        return self._change(
             images, [generator(self.seed, CORRUPTION, place) for place in places.tolist()]
         )
-
-    @torch.no_grad()
-    def _damage(self, images: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
-        draws = Draws(generators, images)
-        for corruption in self.corruptions:
-            images = corruption(images, draws)
-        return images

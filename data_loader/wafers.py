@@ -77,6 +77,20 @@ class BaseWafers(BaseDataset):
         colours = torch.tensor([entry.colour for entry in self.legend])
         return colours[images.argmax(1)]
 
+    def keep_outline(self, made: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
+        """Maps [n, 3, H, W], one-hot: off the wafer where their originals are off it.
+
+        Elsewhere a die takes the likelier one of normal and defective.
+        """
+        is_off = originals.argmax(1) == 0
+        codes = torch.where(is_off, 0, 1 + made[:, 1:].argmax(1))
+        return self.to_images(codes.to(torch.uint8))
+
+    @property
+    def outside(self) -> torch.Tensor:
+        """A die off the wafer, float32 [3]."""
+        return torch.tensor([1.0, 0.0, 0.0])
+
     def facts(self) -> dict[str, Any]:
         """How arrays of such maps are laid out, in plain values."""
         return super().facts() | {"layout": self.layout}

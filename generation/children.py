@@ -1,14 +1,15 @@
-"""Which new images are made of which existing ones, with which noise: planned, not yet made."""
+"""Which new images are made of which existing ones, how: planned, not yet made."""
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from base.base_data_loader import BaseDataLoader
+from data_loader.augmentation import SYMMETRIES
 from utils.config.sections import GenerationSection
-from utils.seed import GENERATION, mix
+from utils.seed import GENERATION, TURN, mix
 
 
 class Child(NamedTuple):
@@ -19,7 +20,22 @@ class Child(NamedTuple):
     noise: float
     """Standard deviation of the noise in its code."""
     seed: int
-    """Of that noise."""
+    """Of that noise, and of all else that is drawn for it."""
+    symmetry: int = 0
+    """How its original is turned before it is encoded, as `turned` counts: 0 is as it is. Of
+    images that are not square it is one of the four flips, the remainder by 4."""
+    neighbour: int | None = None
+    """The place of the other original that it is made of, where there is one."""
+    u: float | None = None
+    """The share of the way from its original's code to the neighbour's."""
+
+    def told(self, settings: GenerationSection) -> dict[str, Any]:
+        """What a record says of it: what plays a part in how it is made."""
+        keys = ["source", "noise", "seed"] + ["symmetry"] * settings.symmetries
+        keys += {"neighbours": ["neighbour", "u"], "extrapolate": ["neighbour"]}.get(
+            settings.method, []
+        )
+        return {key: getattr(self, key) for key in keys}
 
 
 class Children:
@@ -43,6 +59,7 @@ class Children:
     ) -> None:
         self._sources, self._turns = sources, turns
         self._levels, self._seed = settings.levels(), seed
+        self._is_turned = settings.symmetries
         self._samples, self._per_class = settings.samples, settings.per_class or 0
         if turns is None:
             self.count = len(sources) * self._samples * len(self._levels)
@@ -79,7 +96,8 @@ class Children:
         source = self._sources[place]
         for number, level in self._numbers(place):
             seed = mix(self._seed, GENERATION, source, number, level)
-            yield Child(source, self._levels[level], seed)
+            symmetry = mix(seed, TURN) % SYMMETRIES if self._is_turned else 0
+            yield Child(source, self._levels[level], seed, symmetry)
 
     def _numbers(self, place: int) -> Iterator[tuple[int, int]]:
         """The number of each child of an original, and which level of noise it has.

@@ -1,6 +1,7 @@
 """New images from the codes of existing ones, each with a record of what it was made from."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
@@ -9,7 +10,11 @@ import torch
 
 from base.base_data_loader import BaseDataLoader
 from generation.children import Child, Children
+from generation.methods import BEYOND, SMALLEST, Gaussians, Neighbours
+from generation.units import ClassSpread, class_spread, code_spread
+from generation.views import View, Views
 from trainer.evaluator import Evaluator
+from utils.config.sections import GenerationSection
 from utils.errors import ConfigError
 
 
@@ -17,6 +22,7 @@ class Generated(NamedTuple):
     """Some generated images."""
 
     children: list[Child]
+    """With all that their seeds say."""
     data: np.ndarray
     """As the data file holds images."""
     labels: np.ndarray
@@ -28,24 +34,79 @@ class Generator:
 
     Args:
         evaluator: with the model.
-        loader: of the data set that the children's sources are places in.
-        unit: of noise for each number of a code, [*code_shape]; None is 1.
+        loader: of the originals: children's sources are places in its data set, neighbours and
+            the spread within a class come from its images only.
+        settings: how children are made.
+        seen: of the training images, over which the unit "code" is measured; by default `loader`.
     """
 
     def __init__(
-        self, evaluator: Evaluator, loader: BaseDataLoader, unit: torch.Tensor | None = None
+        self,
+        evaluator: Evaluator,
+        loader: BaseDataLoader,
+        settings: GenerationSection,
+        seen: BaseDataLoader | None = None,
     ) -> None:
-        self.evaluator, self.loader, self.unit = evaluator, loader, unit
+        self.evaluator, self.loader, self.settings = evaluator, loader, settings
+        self._seen = loader if seen is None else seen
+        self._views = Views(evaluator, loader, settings.unit == "posterior")
+
+    @cached_property
+    def neighbours(self) -> Neighbours | None:
+        """The neighbours of each original, where the method asks for them."""
+        wanted = self.settings.method in ("neighbours", "extrapolate")
+        return Neighbours(self._views) if wanted else None
+
+    @cached_property
+    def gaussians(self) -> Gaussians | None:
+        """The Gaussian of each class, where the method asks for it.
+
+        Raises:
+            ConfigError: too few originals.
+        """
+        if self.settings.method != "gaussian":
+            return None
+        try:
+            return Gaussians(self._views)
+        except ValueError as error:
+            raise ConfigError(f'generation.method: "gaussian": {error}') from None
+
+    @cached_property
+    def _code_spread(self) -> torch.Tensor:
+        return code_spread(self.evaluator, self._seen)
+
+    @cached_property
+    def _class_spread(self) -> ClassSpread:
+        return class_spread(self._views, self.settings.symmetries)
+
+    def notes(self) -> list[str]:
+        """What to say of classes that are too small for the method."""
+        labels = self.loader.dataset.labels
+        if self.neighbours and self.neighbours.alone:
+            names = ", ".join(labels.names[label] for label in self.neighbours.alone)
+            noise = "with noise alone" if any(self.settings.levels()) else "itself"
+            return [f"note: class {names} has one image: its children are its code {noise}"]
+        if self.gaussians and self.gaussians.small:
+            names = ", ".join(labels.names[label] for label in self.gaussians.small)
+            rule = "their Gaussians take the covariance within all classes, pooled"
+            return [f"note: fewer than {SMALLEST} images of {names}: {rule}"]
+        return []
 
     def generate(self, children: Children) -> Iterator[Generated]:
         """The planned children as arrays in the layout of the data set, a batch at a time."""
         dataset, planned = self.loader.dataset, iter(children)
         while batch := list(islice(planned, self.loader.batch_size)):
+            batch = self.completed(batch)
             data = dataset.to_file(self.images(batch))
             data = data.astype(data.dtype.newbyteorder("="), copy=False)  # this machine's order
-            sources = torch.tensor([child.source for child in batch])
-            labels = dataset.labels.to_file(dataset.labels.indices[sources])
+            labels = dataset.labels.to_file(self._labels(batch))
             yield Generated(batch, data, labels)
+
+    def completed(self, children: list[Child]) -> list[Child]:
+        """Children with all that their seeds say: a turn that keeps their size, a neighbour."""
+        count, near = self._views.symmetries, self.neighbours
+        turned = [child._replace(symmetry=child.symmetry % count) for child in children]
+        return [near.drawn(child) for child in turned] if near else turned
 
     def images(self, children: list[Child]) -> torch.Tensor:
         """The planned children as images [n, C, H, W].
@@ -53,10 +114,9 @@ class Generator:
         Raises:
             ConfigError: one of them is not finite, so much noise is in its code.
         """
-        sources = torch.tensor([child.source for child in children])
-        originals, places = sources.unique_consecutive(return_inverse=True)
-        codes = self.evaluator.encode(self.loader.of(originals))[places]
-        codes += torch.stack([self._noise(child, codes.shape[1:]) for child in children])
+        children = self.completed(children)
+        own = self._views.of([(child.source, child.symmetry) for child in children])
+        codes = self._noisy(self._begun(children, own.codes), children, own)
         images = self.evaluator.decode(codes)
         if not images.isfinite().all():
             most = max(child.noise for child in children)
@@ -64,26 +124,46 @@ class Generator:
                 f"generation.noise: {most:g} is so much that the decoder makes no finite numbers "
                 "of the codes; lower it"
             )
+        if self.settings.keep_outline:
+            return self.loader.dataset.keep_outline(images, own.images)
         return images
 
-    def between(self, first: int, second: int, steps: int) -> torch.Tensor:
-        """Images on the straight line between the codes of two others, [steps, C, H, W]."""
-        start, end = self.evaluator.encode(self.loader.of(torch.tensor([first, second])))
-        way = torch.linspace(0, 1, steps).view(-1, *[1] * start.dim())
-        return self.evaluator.decode(start + way * (end - start))
+    def _labels(self, children: list[Child]) -> torch.Tensor:
+        """The class of each child, int64 [n]."""
+        return self.loader.dataset.labels.indices[[child.source for child in children]]
 
-    def _noise(self, child: Child, shape: torch.Size) -> torch.Tensor:
-        source = torch.Generator().manual_seed(child.seed)
-        noise = torch.randn(shape, generator=source) * child.noise
-        return noise if self.unit is None else noise * self.unit
+    def _begun(self, children: list[Child], codes: torch.Tensor) -> torch.Tensor:
+        """What the method makes of the codes of the originals, before noise, [n, *code_shape].
+
+        Source: Chawla et al. 2002, "SMOTE"; DeVries and Taylor 2017, "Dataset augmentation in
+        feature space".
+        """
+        if self.gaussians:
+            return self.gaussians.draw(children, self._labels(children)).view_as(codes)
+        if not self.neighbours:
+            return codes
+        # An original without a neighbour is its own, so that its code stays as it is.
+        near = [child.source if child.neighbour is None else child.neighbour for child in children]
+        turns = [child.symmetry for child in children]
+        others = self._views.of(list(zip(near, turns, strict=True))).codes
+        if self.settings.method == "extrapolate":
+            return codes + BEYOND * (codes - others)
+        shares = torch.tensor([child.u or 0.0 for child in children])
+        return codes + shares.view(-1, *[1] * (codes.dim() - 1)) * (others - codes)
+
+    def _noisy(self, codes: torch.Tensor, children: list[Child], own: View) -> torch.Tensor:
+        """Codes [n, *code_shape] with the noise of each child, in the unit of the settings."""
+        noise = torch.stack([_noise(child, codes.shape[1:]) for child in children])
+        if self.settings.unit == "class":
+            levels = torch.tensor([child.noise for child in children])
+            return self._class_spread.smoothed(codes, noise, levels, self._labels(children))
+        if self.settings.unit == "code":
+            noise *= self._code_spread
+        elif self.settings.unit == "posterior":
+            noise *= own.deviations
+        return codes + noise
 
 
-def code_spread(evaluator: Evaluator, loader: BaseDataLoader) -> torch.Tensor:
-    """The standard deviation of each number of the code over a loader's images, [*code_shape]."""
-    total = squares = torch.zeros(())
-    for start in range(0, loader.count, loader.batch_size):
-        chosen = loader.indices[start : start + loader.batch_size]
-        codes = evaluator.encode(loader.of(chosen)).double()
-        total, squares = total + codes.sum(0), squares + codes.square().sum(0)
-    mean = total / loader.count
-    return (squares / loader.count - mean.square()).clamp_min(0).sqrt().float()
+def _noise(child: Child, shape: torch.Size) -> torch.Tensor:
+    source = torch.Generator().manual_seed(child.seed)
+    return torch.randn(shape, generator=source) * child.noise

@@ -52,9 +52,16 @@ class Record:
     Args:
         path: of the new file.
         facts: what holds for all of the images.
+        settings: how they are made; by default the plainest way.
     """
 
-    def __init__(self, path: Path, facts: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        facts: dict[str, Any],
+        settings: GenerationSection = GenerationSection(),  # noqa: B008, a frozen value
+    ) -> None:
+        self._settings = settings
         self._file = path.open("w", encoding="utf-8")
         opening = json.dumps(facts, indent=1).removesuffix("\n}")
         self._file.write(f'{opening},\n "images": [')
@@ -63,7 +70,7 @@ class Record:
     def add(self, children: list[Child]) -> None:
         """Write the next children."""
         for child in children:
-            self._file.write(self._between + _lines_of(child))
+            self._file.write(self._between + _lines_of(child, self._settings))
             self._between = ","
 
     def __enter__(self) -> Self:
@@ -75,9 +82,9 @@ class Record:
                 self._file.write("\n ]\n}\n")
 
 
-def _lines_of(child: Child) -> str:
+def _lines_of(child: Child, settings: GenerationSection) -> str:
     """A child as an element of a list in an object, after the comma of the one before it."""
-    text = json.dumps([[child._asdict()]], indent=1)
+    text = json.dumps([[child.told(settings)]], indent=1)
     return text.removeprefix("[\n [").removesuffix("\n ]\n]")
 
 
@@ -94,7 +101,7 @@ def write_generated(
             files.enter_context(RowFile(folder / f"gen_{name}.npy", children.count))
             for name in ("data", "label")
         )
-        record = files.enter_context(Record(folder / "generated.json", facts))
+        record = files.enter_context(Record(folder / "generated.json", facts, generator.settings))
         for made in generator.generate(children):
             data.add(made.data)
             labels.add(made.labels)
@@ -111,7 +118,9 @@ def check_room(
     """
     image = dataset.to_file(torch.zeros(1, *dataset.shape)).nbytes
     label = dataset.labels.to_file(torch.zeros(1, dtype=torch.int64)).nbytes
-    needed = children.count * (image + label + len(_lines_of(next(iter(children)))))
+    first = next(iter(children))
+    usual = first._replace(neighbour=first.source, u=1 / 3)
+    needed = children.count * (image + label + len(_lines_of(usual, settings)))
     free = free_bytes(folder)
     if needed > free:
         key = "samples" if settings.per_class is None else "per_class"

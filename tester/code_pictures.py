@@ -4,11 +4,13 @@ import torch
 from torch.nn.functional import pad
 
 from generation.children import Child
+from generation.generator import Generator
 from logger.figures import Grid
 from logger.lettering import class_names
 from logger.scatter import Cloud, save_cloud
 from tester.baselines import principal_components
-from tester.pictures import Drawer
+from tester.pictures import UNITS, Drawer
+from utils.config.sections import GenerationSection
 from utils.seed import PREVIEW, generator, mix
 
 COLUMNS = 8  # of a picture
@@ -21,18 +23,22 @@ INNER = (0.02, 0.98)  # the share of codes that a grid of codes spans
 class CodePictures(Drawer):
     """Pictures of images made from codes, and of the codes themselves."""
 
-    def noise_levels(self, levels: list[float]) -> None:
-        """Images of several classes, a row for each level of noise in their codes.
+    def noise_levels(self, settings: GenerationSection) -> None:
+        """Images of several classes, a row for each level of noise alone in their codes.
 
-        Of many levels every second, third, ... is shown.
+        Of many levels every second, third, ... is shown; beside a single one its multiples.
         """
+        plain = settings.model_copy(update={"method": "noise", "symmetries": False})
+        maker, levels = Generator(self.evaluator, self.loader, plain), settings.levels()
+        if len(levels) == 1:
+            levels = [times * levels[0] for times in (1, 2, 4, 8)]
         levels = levels[:: -(-len(levels) // MOST_LEVELS)]
         places = self.one_of_each_class()
         rows = [self.rgb(self.originals(places))]
         for level in levels:
             children = [Child(place, level, mix(PREVIEW, place)) for place in places]
-            rows.append(self.rgb(self.generator.images(children)))
-        unit = self.unit and f", in units{self.unit}"
+            rows.append(self.rgb(maker.images(children)))
+        unit = UNITS[settings.unit] and f", in units{UNITS[settings.unit]}"
         sides = ["original", *(f"noise {level:g}" for level in levels)]
         title = f"{type(self.model).__name__}: more and more noise in the code{unit}"
         self.save("noise.png", Grid(rows, sides, self.names(places), title, self.dataset.legend))
@@ -46,14 +52,11 @@ class CodePictures(Drawer):
         grid = Grid(rows, [""] * len(rows), [], title, self.dataset.legend, cell=0.8)
         self.save("prior.png", grid)
 
-    @torch.no_grad()
     def posterior(self, seed: int) -> None:
         """Images, their reconstructions, and images decoded from samples of their posteriors."""
         places = self.one_of_each_class()
         originals = self.originals(places)
-        self.model.eval()
-        parts = self.model.posterior(originals.to(self.evaluator.device))
-        mean, logvar = (part.float().cpu() for part in parts)
+        mean, logvar = self.evaluator.posterior(originals.to(self.evaluator.device))
         noise = torch.randn((6, *mean.shape), generator=generator(seed, PREVIEW, 1))
         decode = self.evaluator.decode
         made = [decode(mean + sample * (0.5 * logvar).exp()) for sample in noise]

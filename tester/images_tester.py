@@ -8,17 +8,17 @@ import numpy as np
 import torch
 
 from data_loader.new_images import open_new_images
-from generation.children import Children, plan_children
+from generation.children import plan_children
 from generation.generator import Generator
 from logger.lettering import undrawable
-from tester.array_writer import write_generated
 from tester.conformal import Conformal
 from tester.findings import class_errors, class_table, sentence, unlike_scores
 from tester.odd_pictures import SHOWN, Odd, draw_errors, draw_oddest
 from tester.score_files import ScoreFiles, check_apart, check_disk
 from tester.scores import MODEL, Measured, Scores
-from tester.tester import Tester, score_table, write_json
+from tester.tester import Making, Tester, score_table, write_json
 from trainer.experiment import Experiment
+from utils.config.sections import GenerationSection
 from utils.errors import ConfigError
 from utils.output import say
 
@@ -64,25 +64,23 @@ class ImagesTester(Tester):
         args = self.config.dataset.args
         self.images = open_new_images(path, label, experiment.dataset, args)
         self.loader_of_new = self.loader.once_over(self.images.dataset)
-        self._makes_children = self.config.generation.split == SPLIT
 
     @cached_property
     def checksum(self) -> str:
         """SHA-256 of the files of the new images: large as they may be, they are read once."""
         return self.images.checksum()
 
-    @cached_property
-    def children(self) -> Children:
-        """The images to make from the new ones, where they are asked for."""
-        labels = self.images.dataset.labels.indices
-        return plan_children(
-            torch.arange(len(labels)), labels, self.config.generation, self.config.seed
+    def plan(self, settings: GenerationSection) -> Making | None:
+        """Which images to make from the new ones, where they are asked for."""
+        if settings.split != SPLIT:
+            return None
+        loader = self.loader_of_new
+        return Making(
+            plan_children(
+                loader.indices, self.images.dataset.labels.indices, settings, self.config.seed
+            ),
+            Generator(self.evaluator, loader, settings, self.loader),
         )
-
-    @cached_property
-    def generator(self) -> Generator:
-        """Makes images from the new ones."""
-        return self.generator_over(self.loader_of_new)
 
     def check_room(self, folder: Path) -> None:
         """Check that a report fits on the disk of `folder` and takes the place of no input.
@@ -93,8 +91,7 @@ class ImagesTester(Tester):
         inputs = {"--images": self.path, "--labels": self.label_path}
         check_apart(folder, self.files, {name: path for name, path in inputs.items() if path})
         check_disk(folder, self.images, self.model.code_size, len(self.evaluator.metrics))
-        if self._makes_children:
-            super().check_room(folder)
+        super().check_room(folder)
 
     def report(self, folder: Path) -> None:
         """Score into `folder`, draw, and make children where they are asked for."""
@@ -112,8 +109,8 @@ class ImagesTester(Tester):
             say(class_table(found["classes"]))
         write_json(folder / "metrics.json", content | {SPLIT: found} | self.facts())
         self._draw_found(folder, splits, conformal)
-        if self._makes_children:
-            self.generate(folder)
+        if self.making:
+            self.generate(self.making, folder)
 
     def _say_notes(self) -> None:
         if note := self.images.dataset.note:
@@ -194,14 +191,7 @@ class ImagesTester(Tester):
             return name
         return f"{name}, {labels.names[labels.indices[place]]}"
 
-    def generate(self, folder: Path) -> None:
+    def generate(self, making: Making, folder: Path) -> None:
         """The children of the new images, and what each was made from."""
-        facts = {
-            "checkpoint": str(self.experiment.start.path),
-            "split": SPLIT,
-            "file": str(self.path),
-            "sha256": self.checksum,
-            "relative": self.config.generation.relative,
-        }
-        write_generated(self.generator, self.children, facts, folder)
-        say(f"{self.children.count} generated images from {len(self.images.dataset)} new ones")
+        self.write(making, {"file": str(self.path), "sha256": self.checksum}, folder)
+        say(f"{making.children.count} generated images from {len(self.images.dataset)} new ones")

@@ -11,9 +11,23 @@ from generation.children import Children
 from generation.generator import Generator
 from logger.figures import Grid, save_grid
 from logger.lettering import class_names
+from trainer.evaluator import Evaluator
 
 MOST_SHOWN = 12  # rows or columns at most
 STEPS = 9  # images along an interpolation
+# How titles say the method and the unit of noise.
+WAYS = {
+    "noise": "",
+    "neighbours": "on the way to neighbours, ",
+    "extrapolate": "away from neighbours, ",
+    "gaussian": "from a Gaussian of the class, ",
+}
+UNITS = {
+    "absolute": "",
+    "code": " of the code's own spread",
+    "class": " of the class's own width",
+    "posterior": " of each posterior's spread",
+}
 
 
 def representatives(labels: torch.Tensor, indices: torch.Tensor, number: int) -> list[int]:
@@ -31,13 +45,13 @@ class Drawer:
     """What every picture is drawn with.
 
     Args:
-        generator: with the model, and the images that it was trained on, in order.
+        evaluator: with the model.
+        loader: the images that it was trained on, in order.
         folder: where the pictures go.
     """
 
-    def __init__(self, generator: Generator, folder: Path) -> None:
-        self.generator, self.folder = generator, folder
-        self.evaluator, self.loader = generator.evaluator, generator.loader
+    def __init__(self, evaluator: Evaluator, loader: BaseDataLoader, folder: Path) -> None:
+        self.evaluator, self.loader, self.folder = evaluator, loader, folder
         self.model, self.dataset = self.evaluator.model, self.loader.dataset
 
     def save(self, name: str, grid: Grid) -> None:
@@ -65,11 +79,6 @@ class Drawer:
         labels = self.dataset.labels
         names = class_names(labels.names)
         return [names[int(labels.indices[place])] for place in places]
-
-    @property
-    def unit(self) -> str:
-        """What noise is measured in, as the end of a title."""
-        return "" if self.generator.unit is None else " of the code's own spread"
 
 
 class Pictures(Drawer):
@@ -104,18 +113,19 @@ class Pictures(Drawer):
             "denoised.png", Grid(rows, sides, self.names(places), title, self.dataset.legend)
         )
 
-    def generated(self, children: Children) -> None:
+    def generated(self, generator: Generator, children: Children) -> None:
         """For each class one original and its children."""
         places = self.one_of_each_class(torch.tensor(children.sources()))
         rows, captions = [], []
         for place in places:
             own = list(islice(children.of(place), MOST_SHOWN))
-            images = torch.cat([self.originals([place]), self.generator.images(own)])
+            images = torch.cat([self.originals([place]), generator.images(own)])
             rows.append(self.rgb(images))
             captions.append(["original", *(f"noise {child.noise:g}" for child in own)])
         levels, most = children.levels(), max(map(len, rows)) - 1
         noise = " and ".join(f"{level:g}" for level in levels)
-        title = f"Originals and children made with noise {noise}{self.unit} in the code"
+        way, unit = WAYS[generator.settings.method], UNITS[generator.settings.unit]
+        title = f"Originals and children made {way}with noise {noise}{unit} in the code"
         columns = ["original", *(f"child {number + 1}" for number in range(most))]
         told: tuple[list[str], list[list[str]]] = (columns, [])
         if len(levels) > 1:
@@ -129,11 +139,17 @@ class Pictures(Drawer):
         pairs = list(zip(places, places[1:], strict=False))[:MOST_SHOWN]
         if not pairs:
             return
-        rows = [self.rgb(self.generator.between(*pair, STEPS)) for pair in pairs]
+        rows = [self.rgb(self._between(*pair)) for pair in pairs]
         names = [" to ".join(self.names(list(pair))) for pair in pairs]
         columns = [f"{step / (STEPS - 1):.0%}" for step in range(STEPS)]
         title = "Between the codes of two images"
         self.save("interpolation.png", Grid(rows, names, columns, title, self.dataset.legend))
+
+    def _between(self, first: int, second: int) -> torch.Tensor:
+        """Images on the straight line between the codes of two others, [STEPS, C, H, W]."""
+        start, end = self.evaluator.encode(self.loader.of(torch.tensor([first, second])))
+        way = torch.linspace(0, 1, STEPS).view(-1, *[1] * start.dim())
+        return self.evaluator.decode(start + way * (end - start))
 
     def _examples(self, loader: BaseDataLoader) -> list[int]:
         """Places of a loader's images of every class, eight at least where there are so many."""

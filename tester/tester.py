@@ -3,11 +3,11 @@
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from base.base_data_loader import BaseDataLoader
 from generation.children import Children, originals, plan_children
-from generation.generator import Generator, code_spread
+from generation.generator import Generator
 from logger.lettering import undrawable
 from logger.tables import columns
 from tester.array_writer import check_room, write_generated
@@ -18,9 +18,19 @@ from tester.scores import Scorer
 from trainer.evaluator import code_use
 from trainer.experiment import Experiment
 from utils.config.messages import Problem, refuse
+from utils.config.sections import GenerationSection
 from utils.output import say, without_nan
 
 MOST_LISTED = 256  # numbers of a code whose KL is listed one by one
+
+HOW_MADE = ("method", "unit", "symmetries", "keep_outline")  # keys that the record repeats
+
+
+class Making(NamedTuple):
+    """The images that a test makes."""
+
+    children: Children
+    generator: Generator
 
 
 class Tester:
@@ -51,30 +61,28 @@ class Tester:
         self.splits = {name: split for name, split in splits.items() if split}
 
     @cached_property
-    def generator(self) -> Generator:
-        """Makes images from those that the model was trained on."""
-        return self.generator_over(self.loader)
-
-    def generator_over(self, loader: BaseDataLoader) -> Generator:
-        """Makes images from those of a loader, with noise in the unit that the config says."""
-        is_relative = self.config.generation.relative
-        unit = code_spread(self.evaluator, self.loader) if is_relative else None
-        return Generator(self.evaluator, loader, unit)
-
-    @cached_property
     def scorer(self) -> Scorer:
         """Measures the model and the baselines, which are fitted to the training images."""
         return Scorer(self.evaluator, baselines(self.loader, self.model.code_size))
 
     @cached_property
-    def children(self) -> Children:
-        """The images to make."""
-        if self.config.generation.split == "images":
+    def making(self) -> Making | None:
+        """The images to make, None where none are asked for."""
+        settings = self.config.generation
+        return None if settings is None else self.plan(settings)
+
+    def plan(self, settings: GenerationSection) -> Making | None:
+        """Which images to make as the settings say."""
+        if settings.split == "images":
             rule = "there are no new images here; give some with --images, or take 'train'"
             refuse("config", [Problem("generation.split", "images", rule)])
-        sources = originals(self.loader, self.config.generation.split)
-        labels = self.experiment.dataset.labels.indices
-        return plan_children(sources, labels, self.config.generation, self.config.seed)
+        loader = self.loader.of(originals(self.loader, settings.split))
+        return Making(
+            plan_children(
+                loader.indices, loader.dataset.labels.indices, settings, self.config.seed
+            ),
+            Generator(self.evaluator, loader, settings, self.loader),
+        )
 
     def check_room(self, folder: Path) -> None:
         """Check that a report fits on the disk of `folder`.
@@ -82,7 +90,9 @@ class Tester:
         Raises:
             ConfigError: the images to make do not.
         """
-        check_room(self.children, self.experiment.dataset, self.config.generation, folder)
+        if self.making:
+            generator = self.making.generator
+            check_room(self.making.children, self.experiment.dataset, generator.settings, folder)
 
     def report(self, folder: Path) -> None:
         """Score, generate and draw into `folder`."""
@@ -91,7 +101,8 @@ class Tester:
         write_json(folder / "metrics.json", scores | self.facts())
         if note := undrawable(self.experiment.dataset.labels.names):
             say(note)
-        self.generate(folder)
+        if self.making:
+            self.generate(self.making, folder)
         self.draw(folder)
 
     def score(self) -> dict[str, Any]:
@@ -120,38 +131,49 @@ class Tester:
             facts |= self._code_use(self.validation or self.loader)
         return facts
 
-    def generate(self, folder: Path) -> None:
+    def generate(self, making: Making, folder: Path) -> None:
         """The generated arrays, and what each image was made from."""
-        split, labels = self.config.generation.split, self.experiment.dataset.labels
-        sources = originals(self.loader, split)
+        split, labels = making.generator.settings.split, self.experiment.dataset.labels
+        sources = making.generator.loader.indices
         missing = sorted(set(labels.indices.tolist()) - set(labels.indices[sources].tolist()))
         if missing:
             names = ", ".join(labels.names[label] for label in missing)
             say(f"note: split '{split}' has no image of {names}, so none is made")
+        self.write(making, {}, folder)
+        say(f"{making.children.count} generated images from {len(sources)} of split '{split}'")
+
+    def write(self, making: Making, origin: dict[str, Any], folder: Path) -> None:
+        """The files of the generated images.
+
+        Args:
+            origin: what the record says of where the originals are from, beside their split.
+        """
+        generator = making.generator
+        for note in generator.notes():
+            say(note)
         facts = {
             "checkpoint": str(self.experiment.start.path),
-            "split": split,
-            "relative": self.config.generation.relative,
+            "split": generator.settings.split,
+            **origin,
+            **generator.settings.model_dump(include=set(HOW_MADE)),
         }
-        write_generated(self.generator, self.children, facts, folder)
-        say(f"{self.children.count} generated images from {len(sources)} of split '{split}'")
+        write_generated(generator, making.children, facts, folder)
 
     def draw(self, folder: Path) -> None:
         """Every picture that this model allows."""
-        pictures = Pictures(self.generator, folder)
-        pictures.generated(self.children)
+        pictures = Pictures(self.evaluator, self.loader, folder)
+        if self.making:
+            pictures.generated(self.making.generator, self.making.children)
         pictures.reconstructions()
         pictures.interpolation()
-        self._draw_codes(CodePictures(self.generator, folder))
+        self._draw_codes(CodePictures(self.evaluator, self.loader, folder))
         if self.evaluator.corrupter:
             pictures.denoised(self.validation or self.loader)
 
     def _draw_codes(self, pictures: CodePictures) -> None:
         size, settings, seed = self.model.code_size, self.config.generation, self.config.seed
-        levels = settings.levels()
-        pictures.noise_levels(
-            levels if len(levels) > 1 else [times * levels[0] for times in (1, 2, 4, 8)]
-        )
+        if settings:
+            pictures.noise_levels(settings)
         pictures.cloud()
         if "logvar" in self.model.gives:
             pictures.prior(seed)
@@ -160,7 +182,7 @@ class Tester:
             codes = self.evaluator.encode(self.loader).flatten(1)
             pictures.random_codes(codes, seed)
             if size == 2:
-                pictures.code_grid(codes, settings.grid or 15)
+                pictures.code_grid(codes, (settings and settings.grid) or 15)
 
     def _code_use(self, loader: BaseDataLoader) -> dict[str, Any]:
         """How much a VAE tells in its code; the KL of each number where they are few."""

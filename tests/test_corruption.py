@@ -148,7 +148,7 @@ def test_corruption_is_nothing_one_part_or_several(small, written_as):
     assert check_config(config.as_json(), catalogue(), "again").as_json() == config.as_json()
     corrupter = Corrupter(build(config, catalogue(), "corruption", SHAPE, UNIT))
     number = len(written_as) if isinstance(written_as, list) else bool(written_as)
-    assert len(corrupter.corruptions) == number
+    assert len(corrupter.ways) == number
 
 
 def test_squares_and_patches_larger_than_the_images_are_refused(small):

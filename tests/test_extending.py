@@ -38,7 +38,7 @@ for line in sys.stdin:
 
 def test_every_block_of_code_is_an_example_with_a_command():
     blocks = re.findall(r"```python\n(.*?)```", GUIDE, re.S)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     assert all(block in [code for code, _ in EXAMPLES.values()] for block in blocks)
 
 
@@ -106,6 +106,7 @@ def copy(tmp_path_factory):
         ("model/largest_error.py", {"largest_error", "val_largest_error"}),
         ("data_loader/pixel_table.py", {"loss", "val_loss"}),
         ("data_loader/plain_loader.py", {"loss", "val_loss"}),
+        ("data_loader/lost_edges.py", {"loss", "val_loss"}),
     ],
 )
 def test_an_example_trains_and_tests(copy, path, numbers):

@@ -93,7 +93,15 @@ def test_the_files_are_those_that_numpy_and_json_would_write(small, written, tmp
     text = (test / "generated.json").read_text()
     record = json.loads(text)
     assert text == json.dumps(record, indent=1) + "\n"
-    assert list(record) == ["checkpoint", "split", "relative", "images"]
+    assert list(record) == [
+        "checkpoint",
+        "split",
+        "method",
+        "unit",
+        "symmetries",
+        "keep_outline",
+        "images",
+    ]
     assert [image["source"] for image in record["images"]] == np.arange(10).repeat(14).tolist()
     assert [image["noise"] for image in record["images"]] == [0.1, 1.0] * 70
 

@@ -111,12 +111,15 @@ def test_what_members_share_is_not_theirs_to_change(small, written, tmp_path, sw
     assert not (tmp_path / "saved").exists()
 
 
-def test_a_member_keeps_the_folder_that_it_had_before_there_were_trainers(small, written):
-    config = load_config(written(small | {"sweep": {"runs": [{}]}}), [], catalogue())
-    (member,) = plan_sweep(config, catalogue())
+def test_a_member_keeps_the_folder_that_it_had_before_there_were_later_keys(small, written):
+    other = {"augmentation": {"type": "Symmetries"}}
+    config = load_config(written(small | {"sweep": {"runs": [{}, other]}}), [], catalogue())
+    member, augmented = plan_sweep(config, catalogue())
+    assert augmented.folder.name[-8:] != member.folder.name[-8:]
     content = json.loads(json.dumps(member.config)) | {"name": "small"}
     before = ("epochs", "monitor", "early_stop", "precision", "compile")
     content["trainer"] = {key: content["trainer"][key] for key in before}
+    assert content.pop("augmentation") is None
     data = build(config, catalogue(), "dataset").fingerprint()
     mark = zlib.crc32(json.dumps([content, data]).encode())
     assert member.folder.name == f"small-0-seed1-{mark:08x}"

@@ -74,7 +74,7 @@ def test_the_same_checkpoint_makes_the_same_images_whatever_the_batch(trained, t
 
 
 def test_a_balanced_set_has_as_many_images_of_each_class(trained, tmp_path):
-    settings = ["generation.per_class=6", "generation.noise=[0.1,0.5]", "generation.relative=true"]
+    settings = ["generation.per_class=6", "generation.noise=[0.1,0.5]", "generation.unit=code"]
     done = command("test.py", "-r", trained, "-o", tmp_path / "out", "-s", *settings)
     assert done.returncode == 0, done.stderr
     labels = np.load(tmp_path / "out" / "gen_label.npy")

@@ -12,6 +12,7 @@ UNKNOWN_KEYS = [
     ("nmae", "x", "unknown key; did you mean 'name'?"),
     ("epochs", 3, "unknown key; did you mean 'trainer.epochs'?"),
     ("batchsize", 8, "unknown key; did you mean 'data_loader.args.batch_size'?"),
+    ("augmentatoin", {"type": "Shift"}, "unknown key; did you mean 'augmentation'?"),
     ("optimiser", {"type": "Adam"}, "unknown key; did you mean 'optimizer'?"),
     ("zzz", 1, "unknown key; known: $schema, description, name"),
     ("trainer.epoch", 3, "unknown key; did you mean 'trainer.epochs'?"),

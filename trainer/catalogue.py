@@ -12,6 +12,7 @@ from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from base.base_trainer import BaseTrainer
+from data_loader.augmentation import BaseAugmentation
 from data_loader.corruption import BaseCorruption
 from model.loss import BaseLoss
 from model.metric import MAP_METRICS, METRICS, Metric
@@ -51,6 +52,7 @@ def catalogue() -> Catalogue:
     parts = {
         "dataset": discover(data_loader, BaseDataset),
         "data_loader": discover(data_loader, BaseDataLoader),
+        "augmentation": discover(data_loader, BaseAugmentation),
         "corruption": discover(data_loader, BaseCorruption),
         "arch": discover(model, BaseModel),
         "loss": discover(model, BaseLoss),

@@ -91,16 +91,28 @@ class Evaluator:
 
     @torch.no_grad()
     def encode(self, loader: BaseDataLoader) -> torch.Tensor:
-        """The codes of a loader's images, float32 [N, *code_shape] on the CPU.
+        """The codes of a loader's images, float32 [N, *code_shape] on the CPU."""
+        return torch.cat([self.encode_batch(batch.images) for batch in loader.batches()])
+
+    @torch.no_grad()
+    def encode_batch(self, images: torch.Tensor) -> torch.Tensor:
+        """The codes of images [n, C, H, W] on the device, float32 [n, *code_shape] on the CPU.
 
         Computed in float32: in bfloat16 codes that lie close together would become one.
         """
         self.model.eval()
-        codes = []
-        for batch in loader.batches():
-            images = batch.images.contiguous(memory_format=torch.channels_last)
-            codes.append(self.model.encode(images).cpu())
-        return torch.cat(codes)
+        return self.model.encode(images.contiguous(memory_format=torch.channels_last)).cpu()
+
+    @torch.no_grad()
+    def posterior(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log variance of a VAE's codes of images [n, C, H, W] on the device.
+
+        Each float32 [n, *code_shape] on the CPU, and computed in float32.
+        """
+        self.model.eval()
+        parts = self.model.posterior(images.contiguous(memory_format=torch.channels_last))
+        mean, logvar = (part.float().cpu() for part in parts)
+        return mean, logvar
 
     @torch.no_grad()
     def decode(self, codes: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from base.base_trainer import BaseTrainer
+from data_loader.augmentation import Augmenter
 from data_loader.corruption import Corrupter
 from logger.run import Run, SilentRun, open_run
 from model.loss import BaseLoss
@@ -45,6 +46,8 @@ class Experiment:
         validation: the images held out, or None.
         metrics: those that the config names, or, where a trained model is tested, all.
         data: what tells the images from others.
+        augmenter: what training makes of its batches.
+        corrupter: what the model is shown of an image, in training and in evaluation.
 
     Raises:
         ConfigError, DataError, CheckpointError: a part cannot be built, or does not fit another.
@@ -65,6 +68,7 @@ class Experiment:
         self.model = self._build_model()
         self.loss: BaseLoss = self._build("loss")
         self.metrics = self._pick_metrics()
+        self.augmenter = Augmenter(self._build("augmentation", self.dataset), self.seed)
         self.corrupter = self._build_corrupter()
         check_fit(self.config, self.model, self.loss, self.loader, self.validation)
         self._take_weights()

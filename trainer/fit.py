@@ -114,6 +114,7 @@ def check_later(config: Config, classes: Catalogue, dataset: BaseDataset) -> Non
     """
     whole = build(config, classes, "data_loader", dataset, torch.device("cpu"), config.seed)
     outline = _outline(config, classes, dataset.shape)
+    build(config, classes, "augmentation", dataset)
     build(config, classes, "corruption", dataset.shape, dataset.value_range)
     problems = [
         *_check_reach(config, outline, dataset.value_range),
@@ -132,14 +133,14 @@ def _check_held_out(config: Config, validation: BaseDataLoader | None) -> Iterat
             "or watch 'min loss'"
         )
         yield Problem("trainer.monitor", config.trainer.monitor, rule)
-    if not validation and config.generation.split == "validation":
+    if not validation and config.generation and config.generation.split == "validation":
         rule = "no image is held out for validation; take 'train'"
         yield Problem("generation.split", "validation", rule)
 
 
 def _check_sizes(config: Config, network: BaseModel, loader: BaseDataLoader) -> Iterator[Problem]:
     """Codes, images and processes are as many and as large as is asked of them."""
-    if config.generation.grid and network.code_size != 2:
+    if config.generation and config.generation.grid and network.code_size != 2:
         rule = f"needs a code of 2 numbers, this one has {network.code_size:,}; leave it out"
         yield Problem("generation.grid", config.generation.grid, rule)
     if loader.ranks.count > loader.count:

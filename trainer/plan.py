@@ -10,11 +10,13 @@ from utils.config.build import build
 from utils.config.changes import changes_of
 from utils.config.check import Catalogue, check_config
 from utils.config.overrides import apply_overrides
-from utils.config.sections import Config
+from utils.config.sections import Config, GenerationSection
 from utils.errors import ConfigError
 
 # What configs did not have from the beginning: at these values the runs before are the same.
-LATER = {"type": "Trainer", "args": {}}
+LATER: dict[str, Any] = {"augmentation": None, "trainer.type": "Trainer", "trainer.args": {}}
+
+MADE_BEFORE = ("samples", "per_class", "noise", "relative", "split", "grid")
 
 
 class Member(NamedTuple):
@@ -98,9 +100,26 @@ def _mark(config: Config, member: dict[str, Any], data: dict[str, Any], classes:
         key: value
         for key, value in member["trainer"].items()
         if changes_of(f"trainer.{key}", config, classes.parts).trains
-        and (key not in LATER or value != LATER[key])
     }
-    return zlib.crc32(json.dumps([member | {"trainer": trainer}, data]).encode())
+    made = config.generation and _made_before(config.generation)
+    trained = _as_before(member | {"trainer": trainer, "generation": made})
+    return zlib.crc32(json.dumps([trained, data]).encode())
+
+
+def _made_before(settings: GenerationSection) -> dict[str, Any]:
+    """The section as it was when marks had it first; what came later trains nothing."""
+    content = settings.model_dump(mode="json")
+    content["relative"] = settings.unit == "code"
+    return {key: content[key] for key in MADE_BEFORE}
+
+
+def _as_before(content: dict[str, Any], at: str = "") -> dict[str, Any]:
+    """`content` without the keys that came later, where they are at those values."""
+    return {
+        key: _as_before(value, f"{at}{key}.") if isinstance(value, dict) else value
+        for key, value in content.items()
+        if f"{at}{key}" not in LATER or value != LATER[f"{at}{key}"]
+    }
 
 
 def _refuse_twin(folder: Path, members: list[Member], place: int) -> None:

@@ -13,6 +13,8 @@ from utils.config.sections import Config
 from utils.errors import ConfigError
 
 WAYS = {"min": "lower", "max": "higher"}
+# The keys of `generation` that every complete config has, those of earlier versions too.
+COMPLETE = {"samples", "per_class", "noise", "unit", "split", "grid"}
 Check = Callable[[Config, Catalogue], Iterator[Problem]]
 
 
@@ -97,13 +99,29 @@ def check_loss(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def check_generation(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
-    """The number of new images is said in one way."""
+    """The number of new images is said in one way, and their method goes with the rest."""
     section = config.generation
+    if section is None:
+        return
     # The config of a run is complete: it has the default of what was not written, too.
-    is_complete = section.model_fields_set == section.__class__.model_fields.keys()
+    is_complete = section.model_fields_set >= COMPLETE
     if section.per_class and "samples" in section.model_fields_set and not is_complete:
         rule = "has no effect beside generation.per_class; leave one of them out"
         yield Problem("generation.samples", section.samples, rule)
+    if (
+        section.unit == "posterior"
+        and "logvar" not in catalogue.parts["arch"][config.arch.type].gives
+    ):
+        rule = f"{config.arch.type} gives no logvar, so its codes have no posterior; take 'code'"
+        yield Problem("generation.unit", "posterior", rule)
+    if section.method != "gaussian":
+        return
+    if section.unit in ("class", "posterior"):
+        rule = "is for noise around originals, and method 'gaussian' begins at none; take 'code'"
+        yield Problem("generation.unit", section.unit, rule)
+    if section.symmetries:
+        rule = "has no effect: method 'gaussian' begins at no original to turn; leave it out"
+        yield Problem("generation.symmetries", True, rule)
 
 
 def check_held_out(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
@@ -114,7 +132,7 @@ def check_held_out(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
     if watched(config).startswith("val_"):
         known = config.trainer.monitor.replace("val_", "")
         yield Problem("trainer.monitor", config.trainer.monitor, f"{remedy} watch '{known}'")
-    if config.generation.split == "validation":
+    if config.generation and config.generation.split == "validation":
         yield Problem("generation.split", "validation", f"{remedy} take 'train'")
 
 
@@ -141,13 +159,15 @@ def _keys(key: str, value: Any) -> list[str]:
     return [key, *(f"{key}.{inner}" for inner in value)] if isinstance(value, dict) else [key]
 
 
+# What is still to be checked when a trained model is tested.
+TESTED: list[tuple[set[str], Check]] = [({"generation", "arch"}, check_generation)]
 # Each with the sections that it looks at.
 CHECKS: list[tuple[set[str], Check]] = [
     ({"metrics"}, check_metrics),
     ({"metrics", "trainer", "loss"}, check_monitor),
     ({"loss", "arch"}, check_needs),
     ({"loss"}, check_loss),
-    ({"generation"}, check_generation),
+    *TESTED,
     ({"trainer"}, check_early_stop),
     ({"trainer", "lr_scheduler"}, check_plateau),
     ({"trainer", "data_loader", "generation"}, check_held_out),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from trainer.catalogue import catalogue
 from trainer.own_folder import check_own, run_config
+from trainer.rules import TESTED
 from utils.checkpoint import Checkpoint
 from utils.checkpoint_files import best_of, files_of_runs, find_run, newest_checkpoint
 from utils.config.changes import Key, changes_of, keys_of
@@ -118,7 +119,7 @@ class Start:
         checkpoint = Checkpoint.read(path)
         # Nothing is trained, so that optimizer and scheduler need not be tried, which takes a
         # second.
-        classes = catalogue()._replace(checks=[])
+        classes = catalogue()._replace(checks=TESTED)
         content = apply_overrides(checkpoint.config, overrides)
         config = check_config(content, classes, path, overrides)
         for override in overrides:

@@ -98,7 +98,10 @@ class Trainer(BaseTrainer):
         return numbers
 
     def update(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
-        """Change the weights once -> the terms and metrics of each image that counts."""
+        """Change the weights once -> the terms and metrics of each image that counts.
+
+        The images of the batch are augmented already.
+        """
         output = self.reconstruct(epoch, batch)
         numbers = batch.counting(self.evaluator.measure(output, batch.images))
         self.descend(epoch, batch, numbers)
@@ -142,8 +145,10 @@ class Trainer(BaseTrainer):
 
     def _train_batch(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
         """One step, whose random numbers follow from its place alone."""
-        seed_step(self.config.seed, epoch, self.step, self.ranks.rank)
-        return self.update(epoch, batch)
+        place = epoch, self.step, self.ranks.rank
+        seed_step(self.config.seed, *place)
+        images = self.experiment.augmenter.in_step(batch.images, *place)
+        return self.update(epoch, batch._replace(images=images))
 
     def within_epoch(self) -> dict[str, Any]:
         """The sums over the images of this epoch so far, those of all ranks."""

@@ -8,7 +8,8 @@ uninterrupted one would have drawn.
 import torch
 
 # Where a random number is used, so that equal places in different uses draw different numbers.
-INIT, ORDER, SPLIT, STEP, GENERATION, PREVIEW, CORRUPTION, CLASSIFIER, QUALITY = range(9)
+INIT, ORDER, SPLIT, STEP, GENERATION, PREVIEW, CORRUPTION, AUGMENTATION = range(8)
+TURN, METHOD, CLASSIFIER, QUALITY = range(8, 12)
 
 
 def mix(*numbers: int) -> int:

@@ -13,6 +13,8 @@ from utils.errors import ConfigError
 INSTEAD = {
     "generation.per_class": "generation.samples",
     "generation.samples": "generation.per_class",
+    "generation.unit": "generation.relative",
+    "generation.relative": "generation.unit",
 }
 # What people write for a number that JSON wants digits around the point of.
 SHORT_NUMBER = r"-?(\.\d+|\d+\.)([eE][+-]?\d+)?"

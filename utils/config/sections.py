@@ -12,6 +12,7 @@ from pydantic import (
     PositiveInt,
     Tag,
     field_validator,
+    model_validator,
 )
 
 from utils.config.changes import Changes
@@ -120,15 +121,43 @@ class GenerationSection(Section):
     """Children of each original at each level of noise."""
     per_class: PositiveInt | None = None
     """So many children of each class in all, for a balanced set, instead of `samples`."""
+    method: Literal["noise", "neighbours", "extrapolate", "gaussian"] = "noise"
+    """Where a child's code begins: at its original's ("noise"), at a random place on the way from
+    there to one of the five nearest codes of its class ("neighbours", as SMOTE does), half of that
+    way in the other direction ("extrapolate"), or anywhere in a Gaussian of its class
+    ("gaussian"). Noise is then added to it."""
     noise: Level | Annotated[list[Level], Field(min_length=1)] = 0.1
-    """Standard deviation of the Gaussian noise that is added to a code, or several of them."""
-    relative: bool = False
-    """Whether `noise` is in units of each code number's own standard deviation over the training
-    set."""
+    """Standard deviation of the Gaussian noise that is added to a code, or several of them; 0 is
+    none."""
+    unit: Literal["absolute", "code", "class", "posterior"] = "absolute"
+    """What `noise` is measured in: the code's own numbers ("absolute"), the standard deviation of
+    each code number over the training set ("code"), the width of a smoothed bootstrap of the class
+    that keeps its variance ("class"), or the deviation of the original's posterior in a VAE
+    ("posterior")."""
+    symmetries: bool = False
+    """Whether each child is of its original turned and mirrored in a random one of the eight ways
+    of a square; of the four flips where images are not square."""
+    keep_outline: bool = True
+    """Whether a wafer map made of another one keeps its outline: on the wafer dice are normal or
+    defective, off it they stay off. No other images have outlines."""
     split: Literal["train", "validation", "all", "images"] = "train"
     """Where the originals come from; "images" are those that test.py is given with --images."""
     grid: Annotated[int, Field(ge=2, le=50)] | None = None
     """The side of the grid over a code of two numbers; null is 15 where there is such a code."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_unit(cls, content: Any) -> Any:
+        """The unit that `relative` meant, which was here before there were several."""
+        if not isinstance(content, dict) or "unit" in content:
+            return content
+        if not isinstance(is_relative := content.get("relative"), bool):
+            return content
+        unit = "code" if is_relative else "absolute"
+        return {
+            "unit" if key == "relative" else key: unit if key == "relative" else value
+            for key, value in content.items()
+        }
 
     def levels(self) -> list[float]:
         """Every level of noise."""
@@ -169,6 +198,11 @@ class Config(Section):
         Part, Changes(because="other images would be held out, or other batches made")
     ]
     """How the images are split and batched."""
+    augmentation: Annotated[
+        Parts | None, Changes(because="the images of the epochs to come would be others")
+    ] = None
+    """What training makes of its images, to see more than there are; one or a list. Target and
+    input alike, and never in evaluation."""
     corruption: Annotated[Parts | None, Changes(tested=True)] = None
     """What the model is shown instead of an image, to learn to clean it; one or a list."""
     arch: Annotated[Part, Changes(because="the weights of the checkpoint fit this network only")]
@@ -191,10 +225,10 @@ class Config(Section):
     trainer: TrainerSection
     """How long to train, what to watch and what to write."""
     generation: Annotated[
-        GenerationSection,
+        GenerationSection | None,
         Changes(tested=True, trains=False, because="it is for test.py, which takes it with -s"),
     ] = GenerationSection()
-    """What test.py makes from the codes of existing images."""
+    """What test.py makes from the codes of existing images; null makes nothing."""
     sweep: Annotated[SweepSection | None, Changes(members=False)] = None
     """Several runs of this config and a table of their scores."""
 

@@ -1,4 +1,4 @@
-"""What to write instead of the keys of configs of pytorch-template that mean nothing here.
+"""What to write instead of keys that mean nothing here: of pytorch-template, of earlier configs.
 
 Source: victoresque/pytorch-template, README and config.json.
 """
@@ -23,6 +23,9 @@ ADVICE = {
     "lr_scheduler.args.verbose": "there is no such argument; the rate of every epoch is in "
     "metrics.jsonl; take the key out",
 }
+ADVICE["generation.relative"] = (
+    'is generation.unit now: write "code" there for true, "absolute" for false, and take this out'
+)
 ADVICE["log_dir"] = ADVICE["trainer.log_dir"]
 ADVICE["save_freq"] = ADVICE["trainer.save_freq"]
 _LOSSES = {"mse_loss": "MSE", "l1_loss": "L1", "bce_loss": "BCE", "binary_cross_entropy": "BCE"}
