@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from utils.device import autocast, computes_bf16
 from utils.seed import CLASSIFIER, generator, mix
 
-WIDTHS = (32, 64, 64)  # channels of the convolutions; the last is the number of features
+WIDTHS = (16, 32, 64)  # channels of the convolutions; the last is the number of features
 AT_ONCE = 512  # images in a batch where nothing is learnt
 Augmentation = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 

@@ -122,10 +122,9 @@ def _distances_of_halves(kernel: np.ndarray, first: np.ndarray) -> np.ndarray:
 
 
 def authenticity(training: np.ndarray, generated: np.ndarray) -> Measure:
-    """The share of generated images that are new.
+    """The share of generated images that are new, as `are_new` has it.
 
-    One is new if it is further from its nearest training image than that image is from its own
-    nearest. 0 for copies; of images from the training distribution about half are.
+    0 for copies; of images from the training distribution about half are new.
 
     Args:
         training: [N, D], those that the model was trained on.
@@ -135,10 +134,22 @@ def authenticity(training: np.ndarray, generated: np.ndarray) -> Measure:
     """
     if lack := _lack(("training", training, 2), ("generated", generated, 1)):
         return lack
+    return share_of(are_new(training, generated))
+
+
+def are_new(training: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """Whether each generated image is further from its nearest training image than that one is
+    from its own nearest, bool [M].
+
+    Args:
+        training: [N, D], two at least.
+        generated: [M, D].
+
+    Source: Alaa et al. 2022, section 4.3.
+    """
     places, distances = nearest(generated, training)
     used, back = np.unique(places, return_inverse=True)
-    of_nearest = _other_distances(training, used)[back]
-    return Measure(float((distances > of_nearest).mean()))
+    return distances > _other_distances(training, used)[back]
 
 
 def copying_score(generated: np.ndarray, held_out: np.ndarray) -> Measure:
@@ -187,15 +198,19 @@ def vendi(points: np.ndarray) -> Measure:
     return Measure(float(np.exp(-(shares * np.log(shares)).sum())))
 
 
-def class_kept(probabilities: np.ndarray, label: int) -> Measure:
+def class_kept(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
     """The share of images that a classifier puts in the class they were made for.
 
     Args:
         probabilities: of the classes, [n, classes].
+        labels: the class of each image, [n].
     """
-    if lack := _lack(("such", probabilities, 1)):
-        return lack
-    return Measure(float((probabilities.argmax(1) == label).mean()))
+    return share_of(probabilities.argmax(1) == labels)
+
+
+def share_of(is_so: np.ndarray) -> Measure:
+    """The share of images of which something is true, bool [n]."""
+    return _lack(("such", is_so, 1)) or Measure(float(is_so.mean()))
 
 
 def nearest(points: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

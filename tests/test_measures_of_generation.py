@@ -153,7 +153,7 @@ def test_the_vendi_score_is_that_of_the_eigenvalues():
 
 def test_the_class_kept_is_a_share_of_the_images():
     probabilities = np.array([[0.6, 0.4], [0.2, 0.8], [0.9, 0.1], [0.7, 0.3]])
-    assert class_kept(probabilities, 0).value == 0.75
+    assert class_kept(probabilities, np.array([0, 0, 1, 0])).value == 0.5
 
 
 def test_too_few_images_give_a_reason_in_place_of_a_number():
@@ -166,4 +166,4 @@ def test_too_few_images_give_a_reason_in_place_of_a_number():
     assert authenticity(few[:1], some) == (None, "1 training images, and it takes 2")
     assert copying_score(some[:, 0], few[:4, 0]).reason == "4 held-out images, and it takes 5"
     assert vendi(few[:0]).value is None
-    assert class_kept(few[:0], 0).value is None
+    assert class_kept(few[:0], few[:0, 0]).value is None
