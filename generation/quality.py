@@ -184,32 +184,37 @@ def _measures(own: Looked, real: Looked, seed: int) -> dict[str, Measure]:
     if count < FEWEST:
         lack = Measure(None, f"{count} held-out images, and it takes {FEWEST}")
         return _alone(own) | dict.fromkeys(names, lack)
-    # Diversity grows with the number of images: as many are drawn as there are held out.
-    drawn = [vendi(own.features[some]).value or 0.0 for some in draws_of(len(own.labels), count, seed)]
     compared = (
         density(real.features, own.features),
         coverage(real.features, own.features, seed),
         Measure(null_coverage(count, min(count, len(own.labels)))),
         *kid(real.features, own.features, seed),
         copying_score(own.in_features, real.in_features),
-        Measure(float(np.mean(drawn))),
+        _diversity(own.features, count, seed),
     )
     return _alone(own) | dict(zip(names, compared, strict=True))
 
 
 def _measures_of_real(real: Looked, seed: int) -> dict[str, Measure]:
     """The same of held-out images, one half beside the other, averaged over ways to halve them."""
-    halves = [_measures(*pair, seed) for pair in _halves(real, seed)]
-    names = ("density", "coverage", "null_coverage", "kid", "kid_p")
-    if len(real.labels) < 2 * FEWEST:
-        lack = f"{len(real.labels)} held-out images, and a half takes {FEWEST}"
-        means = dict.fromkeys(names, Measure(None, lack))
-    else:
-        means = {
-            name: Measure(float(np.mean([half[name].value for half in halves]))) for name in names
-        }
     own = _measures(real, real, seed)
-    return own | means
+    halves = [_measures(*pair, seed) for pair in _halves(real, seed)]
+    for name in ("density", "coverage", "null_coverage", "kid", "kid_p"):
+        own[name] = _mean([half[name] for half in halves])
+    return own
+
+
+def _diversity(features: np.ndarray, most: int, seed: int) -> Measure:
+    """The Vendi score of as many images as there are held out: it grows with their number."""
+    return _mean([vendi(features[drawn]) for drawn in draws_of(len(features), most, seed)])
+
+
+def _mean(measures: list[Measure]) -> Measure:
+    """The mean, or the first reason why there is none."""
+    values = [measure.value for measure in measures if measure.value is not None]
+    if len(values) < len(measures):
+        return Measure(None, next(measure.reason for measure in measures if measure.reason))
+    return Measure(float(np.mean(values)))
 
 
 def _halves(real: Looked, seed: int) -> list[tuple[Looked, Looked]]:

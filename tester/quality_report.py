@@ -5,20 +5,24 @@ from typing import Any
 
 from base.base_data_loader import BaseDataLoader
 from generation.generator import Generator
-from generation.quality import ALL, Group, Quality, Row, as_json, measure_quality
+from generation.quality import ALL, FEWEST, Group, Quality, Row, as_json, measure_quality
 from logger.lettering import class_names
 from logger.panels import Curve, Panel, Panels, save_panels
 from utils.output import say
 
 SHOWN = {"class_kept": "class kept", "new": "new", "density": "density"}
 EXPLANATION = (
-    "Class kept: the share of children that a classifier of the real training images puts in "
-    "their class. New: the share that is no near copy of a training image. Density: 1 where "
-    "they lie as thickly among held-out real images as real ones do, 0 where they lie off them.",
-    "Too little noise makes copies: new is low. Too much makes other images: class kept and "
-    "density fall. Right is the most noise at which class kept and density are still about as "
-    "high as of held-out real images, the dashed lines.",
-    "Beside the children: copies of their originals, and the originals turned or mirrored.",
+    "Class kept: the share of children that a small classifier, trained on the real training "
+    "images, puts in their class.",
+    "New: the share of children that are no near copies of a training image.",
+    "Density: 1 where children lie as thickly among held-out real images as those do themselves, "
+    "0 where they are unlike any of them.",
+    'How to read it: too little noise makes copies, so that "new" is low. Too much makes images '
+    'of no class, so that "class kept" and "density" fall.',
+    "Right is the most noise at which both are still about as high as the dashed lines, those of "
+    "held-out real images.",
+    "For comparison: copies of the originals, which are never new, and the originals turned or "
+    "mirrored.",
 )
 
 
@@ -63,13 +67,17 @@ def _panel(group: Group, title: str) -> Panel:
     made = sorted((row for row in group.rows if row.made_by in order),
                   key=lambda row: (order[row.made_by], row.noise or 0.0))  # fmt: skip
     real = next(row for row in group.rows if row.made_by == "held out")
+    is_small = group.held_out < FEWEST
     curves = {
-        shown: Curve([row.measures[name].value for row in made], real.measures[name].value)
+        shown: Curve(
+            [row.measures[name].value for row in made],
+            None if is_small else real.measures[name].value,
+        )
         for name, shown in SHOWN.items()
     }
     note = f"{group.training:,} training, {group.held_out:,} held out"
-    if made[0].measures["density"].value is None:
-        note += ": too few for density"
+    if is_small:
+        note += ": too few to compare"
     return Panel(title, curves, note)
 
 
