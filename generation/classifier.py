@@ -110,9 +110,7 @@ def train_classifier(
         A classifier in evaluation mode.
     """
     device = real.images.device
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mix(seed, CLASSIFIER))
-        classifier = Classifier(real.images.shape[1], classes, real.images)
+    classifier = _untrained(real.images, classes, seed)
     classifier.to(device).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(classifier.parameters(), fused=True)
     schedule = OneCycleLR(optimizer, settings.rate, total_steps=settings.steps)
@@ -129,6 +127,12 @@ def train_classifier(
         optimizer.step()
         schedule.step()
     return classifier.eval()
+
+
+def _untrained(images: torch.Tensor, classes: int, seed: int) -> Classifier:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix(seed, CLASSIFIER))
+        return Classifier(images.shape[1], classes, images)
 
 
 def predict(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
