@@ -75,7 +75,8 @@ class Classifier(nn.Module):
         if images is not None:
             spread, mean = torch.std_mean(images, (0, 2, 3), correction=0)
         self.register_buffer("mean", mean.view(-1, 1, 1))
-        self.register_buffer("spread", spread.clamp_min(1e-6).view(-1, 1, 1))
+        spread = torch.where(spread > 0, spread, 1.0)  # of a channel that is all the same
+        self.register_buffer("spread", spread.view(-1, 1, 1))
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Images [n, C, H, W] -> what the last layer sees of them, [n, 64]."""

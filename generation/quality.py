@@ -30,6 +30,7 @@ MOST_CLASSES = 16  # the largest of more are measured
 MOST_TRAINING, MOST_HELD_OUT = 4000, 1000  # real images that are looked at
 FEWEST = 10  # held-out images of a class that its children are compared with
 HALVES = 10  # ways to halve the held-out images, to compare them with themselves
+MOST_LEVELS = 6  # of noise
 STEPS = (0.5, 1.0, 2.0, 4.0)  # levels of noise measured, as multiples of a single one
 ALL = "all classes"
 
@@ -90,9 +91,15 @@ def measure_quality(maker: Generator, held_out: BaseDataLoader, seed: int) -> Qu
 
 
 def _levels(maker: Generator) -> list[float]:
-    """The levels of the config; around a single one further ones, so that there is a curve."""
+    """The levels of the config, some of them where they are many; around a single one further
+    ones, so that there is a curve."""
     levels = sorted(set(maker.settings.levels()))
-    return sorted({step * levels[0] for step in STEPS}) if len(levels) == 1 else levels
+    if len(levels) == 1:
+        return sorted({step * levels[0] for step in STEPS})
+    if len(levels) <= MOST_LEVELS:
+        return levels
+    places = np.linspace(0, len(levels) - 1, MOST_LEVELS).round().astype(int)
+    return [levels[place] for place in places]
 
 
 def _made(

@@ -99,7 +99,7 @@ def draw_panels(panels: Panels) -> Any:
         axes = figure.add_axes((x / width, y / height, PLOT[0] / width, PLOT[1] / height))
         handles |= _draw(axes, panel, panels)
     figure.legend(handles.values(), handles.keys(), loc="upper left", ncols=len(handles),
-                  bbox_to_anchor=(left, 1 - head / height), frameon=False, fontsize=SIZE,
+                  bbox_to_anchor=(left, 1 - (head + 0.06) / height), frameon=False, fontsize=SIZE,
                   borderaxespad=0, borderpad=0)  # fmt: skip
     return figure
 

@@ -38,7 +38,8 @@ def report_quality(
     quality = measure_quality(maker, loader, seed)
     names = maker.loader.dataset.labels.names
     draw_quality(quality, names, maker.settings.unit, folder / "quality.png")
-    say(_sentence(quality, maker.settings.levels()[0]))
+    asked = [level for level in maker.settings.levels() if level in quality.levels]
+    say(_sentence(quality, asked[0]))
     return {
         "held_out": {"split": split, "count": loader.count},
         "unit": maker.settings.unit,
