@@ -10,7 +10,7 @@ from generation.children import plan_children
 from tests.conftest import command, only_run
 from utils.config.sections import GenerationSection
 
-FILES = {
+FILES = {"quality.json", "quality.png"} | {
     "metrics.json", "reconstructions.png", "interpolation.png", "latent.png", "noise.png",
     "gen_data.npy", "gen_label.npy", "generated.json", "generated.png",
 }  # fmt: skip
