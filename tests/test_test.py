@@ -10,9 +10,10 @@ from generation.children import plan_children
 from tests.conftest import command, only_run
 from utils.config.sections import GenerationSection
 
-FILES = {"quality.json", "quality.png"} | {
+FILES = {
     "metrics.json", "reconstructions.png", "interpolation.png", "latent.png", "noise.png",
     "gen_data.npy", "gen_label.npy", "generated.json", "generated.png",
+    "quality.json", "quality.png",
 }  # fmt: skip
 
 
