@@ -14,7 +14,8 @@ FLOORS = [
 PACKAGES = set().union(*FLOORS) - {"train", "test"}
 FILES = [ROOT / "train.py", ROOT / "test.py"]
 FILES += [path for name in sorted(PACKAGES) for path in sorted((ROOT / name).glob("**/*.py"))]
-LONGEST, MOST_PARAMETERS, MOST_LOCAL_IMPORTS = 40, 6, 20
+# One of them leads to scipy and scikit-learn: a second, for tests that judge children only.
+LONGEST, MOST_PARAMETERS, MOST_LOCAL_IMPORTS = 40, 6, 21
 COMMANDS = 60  # lines of train.py and test.py
 
 
