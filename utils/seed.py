@@ -9,8 +9,7 @@ import torch
 
 # Where a random number is used, so that equal places in different uses draw different numbers.
 INIT, ORDER, SPLIT, STEP, GENERATION, PREVIEW, CORRUPTION, AUGMENTATION = range(8)
-TURN, METHOD = range(8, 10)
-CLASSIFIER = 10
+TURN, METHOD, CLASSIFIER, QUALITY, STUDY = range(8, 13)
 
 
 def mix(*numbers: int) -> int:
