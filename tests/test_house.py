@@ -9,12 +9,13 @@ ROOT = Path(__file__).parent.parent
 # Each may import what stands before it; those on one floor do not know each other.
 FLOORS = [
     {"utils"}, {"logger"}, {"base"}, {"data_loader", "model"}, {"trainer"}, {"generation"},
-    {"tester"}, {"train", "test"},
+    {"tester"}, {"study"}, {"train", "test"},
 ]  # fmt: skip
 PACKAGES = set().union(*FLOORS) - {"train", "test"}
 FILES = [ROOT / "train.py", ROOT / "test.py"]
 FILES += [path for name in sorted(PACKAGES) for path in sorted((ROOT / name).glob("**/*.py"))]
-LONGEST, MOST_PARAMETERS, MOST_LOCAL_IMPORTS = 40, 6, 20
+# The 21st is that of study/ in train.py: scikit-learn, imbalanced-learn and scipy take a second.
+LONGEST, MOST_PARAMETERS, MOST_LOCAL_IMPORTS = 40, 6, 21
 COMMANDS = 60  # lines of train.py and test.py
 
 
