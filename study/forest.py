@@ -8,7 +8,7 @@ from sklearn.ensemble import RandomForestClassifier
 from generation.classifier import Augmentation, Labelled
 
 COMPONENTS, TREES = 50, 100
-AUGMENTED = 8  # copies of each image where batches of the first classifier are augmented
+AUGMENTED = 8  # copies of each real image where batches of the first classifier are augmented
 
 
 def forest_predictions(
@@ -21,7 +21,7 @@ def forest_predictions(
     """The classes that a random forest on principal components tells of test images, int64 [n].
 
     It learns from what the first classifier learns from, by weights instead of draws. The
-    components are those of the real training images.
+    components are those of the first part.
 
     Args:
         parts: real images, and generated ones if any, each with its share.
@@ -34,15 +34,16 @@ def forest_predictions(
     seed = int(torch.randint(2**31, (), generator=random))
     pca = PCA(min(COMPONENTS, *real.shape), random_state=seed).fit(real)
     features, labels, weights = [], [], []
-    for part, share in parts:
+    for place, (part, share) in enumerate(parts):
         classes = part.labels.numpy()
         sizes = np.bincount(classes)
         own = 1 / sizes[classes] if is_balanced else np.ones(len(classes))
-        for _ in range(AUGMENTED if augmentation else 1):
+        rounds = AUGMENTED if augmentation and not place else 1
+        for _ in range(rounds):
             images = augmentation(part.images, random) if augmentation else part.images
             features.append(pca.transform(_pixels(images)))
             labels.append(classes)
-            weights.append(own * (share / own.sum()))
+            weights.append(own * (share / (rounds * own.sum())))
     forest = RandomForestClassifier(TREES, random_state=seed)
     weight = np.concatenate(weights)
     forest.fit(np.concatenate(features), np.concatenate(labels), weight * len(weight))

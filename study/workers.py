@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing import connection as pipes
 from multiprocessing import get_context
+from types import FrameType
 from typing import Any, NamedTuple
 
 from study.members import Bench, Record, use_one_thread
@@ -116,9 +117,15 @@ def _answer(pipe: Any, process: Any) -> Any:
         )
 
 
+def _end(number: int, _: FrameType | None) -> None:
+    """End this process, which cleans up, not cut short by a second signal."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def _serve(pipe: Any, config: Config, device: str) -> None:
     """Be a process that computes what comes through the pipe, until nothing can come any more."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # cleans up
+    signal.signal(signal.SIGTERM, _end)
     use_one_thread()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError, Interrupted):
         try:
