@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Command line -> checked config -> one run, or the runs of a sweep."""
+    """Command line -> checked config -> one run, the runs of a sweep, or a study."""
     args = train_arguments(__doc__)
     with joined() as ranks:
         start = ranks.broadcast(lambda: begin(args))
@@ -23,6 +23,10 @@ def main() -> None:
             from trainer.sweep import run_sweep
 
             run_sweep(start.config, args.device)
+        elif start.config.study:
+            from study.study import run_study
+
+            run_study(start.config, args.device)
         else:
             train(start, args.device, ranks)
 

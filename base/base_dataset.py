@@ -1,10 +1,11 @@
 """What every data set is: images held once, in their own small type, and what they mean."""
 
+import copy
 import math
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Self
 
 import numpy as np
 import torch
@@ -198,6 +199,12 @@ class BaseDataset:
             f"{cls.__name__} does not say how it writes arrays; give codes as tensors to get "
             "images as tensors"
         )
+
+    def only(self, places: torch.Tensor) -> Self:
+        """A data set of the images at `places` int64 [n] alone, in that order, held in memory."""
+        part, part.labels = copy.copy(self), copy.copy(self.labels)
+        part.stored, part.labels.indices = self.stored_at(places), self.labels.indices[places]
+        return part
 
     def test_split(self) -> Optional["BaseDataset"]:
         """The images that whoever made the data set keeps for testing, where there are any."""

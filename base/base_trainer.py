@@ -71,7 +71,7 @@ class BaseTrainer:
         self.settings = self.config.trainer
         self.monitor = Monitor(self.settings.monitor)
         self.guard = FiniteGuard(self.optimizer, self.ranks)
-        self.stop = StopRequest(speaks=self.ranks.leads)
+        self.stop = StopRequest(speaks=self.run.speaks)
         self.epoch = self.step = self.trained = 0
         self.kept: dict[str, Stateful] = {}
 
@@ -180,7 +180,7 @@ class BaseTrainer:
         """Write a checkpoint of this very moment, be it the end of an epoch or within one."""
         self.guard.read()
         self.run.save(self.checkpoint(), self.checkpoint_name())
-        if self.ranks.leads:
+        if self.run.speaks:
             remove_passed(self.run.folder / self.checkpoint_name())
 
     def checkpoint_name(self) -> str:

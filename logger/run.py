@@ -29,7 +29,12 @@ class Run:
     Args:
         folder: an existing folder.
         board: where the numbers go besides, or None.
+
+    Attributes:
+        speaks: whether it writes and says anything at all.
     """
+
+    speaks = True
 
     def __init__(self, folder: Path, board: Any = None) -> None:
         self.folder = folder
@@ -100,25 +105,31 @@ class Run:
 
 
 class SilentRun(Run):
-    """The run of a process that follows another one, which writes and speaks for both."""
+    """A run that leaves nothing behind.
+
+    It is that of a process which follows another one, which writes and speaks for both, and of a
+    model that is wanted for a moment only.
+    """
+
+    speaks = False
 
     def __init__(self) -> None:
         super().__init__(Path())
 
     def keep_config(self, config: Config) -> None:
-        """Another process writes it."""
+        """Nobody writes it, or another process."""
 
     def save(self, checkpoint: Checkpoint, name: str) -> None:
-        """Another process writes it."""
+        """Nobody writes it, or another process."""
 
     def record(self, epoch: int, numbers: dict[str, float]) -> None:
-        """Another process writes them."""
+        """Nobody writes them, or another process."""
 
     def log(self, message: str) -> None:
-        """Another process says it."""
+        """Nobody says it, or another process."""
 
     def _note(self, message: str) -> None:
-        """Another process says it."""
+        """Nobody says it, or another process."""
 
 
 def _is_until(epoch: int, line: bytes) -> bool:

@@ -7,6 +7,7 @@ import torch._dynamo  # the first optimizer of a process imports it
 import torchmetrics.functional.image
 
 import logger.run
+import study.study
 import trainer.start
 import trainer.trainer
 import utils.device
@@ -18,4 +19,4 @@ for classes in catalogue().parts.values():
     for cls in classes.values():
         arguments_model(cls)
 
-__all__ = ["logger", "matplotlib", "torchmetrics", "trainer", "utils"]
+__all__ = ["logger", "matplotlib", "study", "torchmetrics", "trainer", "utils"]

@@ -251,12 +251,18 @@ def test_what_is_wrong_is_said_once_and_nothing_is_made(tmp_path, count, overrid
     assert not (tmp_path / "saved").exists()
 
 
-def test_a_sweep_wants_one_process(tmp_path):
-    config = write_config(tmp_path, {"sweep": {"runs": [{}]}})
-    codes, said = train_together(tmp_path, 2, "-c", config)
+@pytest.mark.parametrize(
+    ("section", "what"),
+    [
+        ({"sweep": {"runs": [{}]}}, "a sweep"),
+        ({"study": {"arms": [{"name": "a"}, {"name": "b", "baseline": "copies"}]}}, "a study"),
+    ],
+)
+def test_a_sweep_or_a_study_wants_one_process(tmp_path, section, what):
+    codes, said = train_together(tmp_path, 2, "-c", write_config(tmp_path, section))
     assert codes == [2, 2]
     assert "".join(said).splitlines() == [
-        "error: a sweep is one process: start it with python, not with torchrun"
+        f"error: {what} is one process: start it with python, not with torchrun"
     ]
 
 

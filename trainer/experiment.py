@@ -39,6 +39,7 @@ class Experiment:
         start: the config, and the checkpoint to go on from, if any.
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
         ranks: the processes that train together.
+        dataset: the images, in place of those that the config names.
 
     Attributes:
         config: with the precision that layers compute in.
@@ -53,13 +54,19 @@ class Experiment:
         ConfigError, DataError, CheckpointError: a part cannot be built, or does not fit another.
     """
 
-    def __init__(self, start: Start, device: str = "auto", ranks: Ranks = ALONE) -> None:
+    def __init__(
+        self,
+        start: Start,
+        device: str = "auto",
+        ranks: Ranks = ALONE,
+        dataset: BaseDataset | None = None,
+    ) -> None:
         self.start, self.ranks, self.checkpoint = start, ranks, start.checkpoint
         self.classes = catalogue()
         self.device = pick_device(device)
         self.config = _with_precision(start, self.device)
         self.seed = self.config.seed
-        self.dataset: BaseDataset = self._build("dataset")
+        self.dataset: BaseDataset = self._build("dataset") if dataset is None else dataset
         self.data = self.dataset.fingerprint()
         self._open_loaders()
         start.check_data(self.data)

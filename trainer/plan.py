@@ -14,7 +14,12 @@ from utils.config.sections import Config, GenerationSection
 from utils.errors import ConfigError
 
 # What configs did not have from the beginning: at these values the runs before are the same.
-LATER: dict[str, Any] = {"augmentation": None, "trainer.type": "Trainer", "trainer.args": {}}
+LATER: dict[str, Any] = {
+    "augmentation": None,
+    "study": None,
+    "trainer.type": "Trainer",
+    "trainer.args": {},
+}
 
 MADE_BEFORE = ("samples", "per_class", "noise", "relative", "split", "grid")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from model.metric import metrics_for
 from trainer.rehearsal import check_length, rehearse_optimizer, rehearse_scheduler
+from trainer.study_rules import check_study
 from utils.config.build import build_part
 from utils.config.changes import changes_of
 from utils.config.check import Catalogue
@@ -172,6 +173,7 @@ CHECKS: list[tuple[set[str], Check]] = [
     ({"trainer", "lr_scheduler"}, check_plateau),
     ({"trainer", "data_loader", "generation"}, check_held_out),
     ({"sweep"}, check_sweep),
+    ({"sweep", "study"}, check_study),
     ({"optimizer"}, rehearse_optimizer),
     ({"lr_scheduler", "trainer"}, check_length),
     ({"optimizer", "lr_scheduler", "trainer"}, rehearse_scheduler),

@@ -48,6 +48,8 @@ def config_schema(catalogue: Catalogue) -> Schema:
             continue
         schema["properties"][key] |= _section_schema(key, of_part, references)
         schema["properties"][key].pop("$ref", None)
+    of_arm = _section_schema("augmentation", catalogue.parts["augmentation"], references)
+    definitions["ArmSection"]["properties"]["augmentation"] |= of_arm
     schema["properties"]["metrics"] |= {
         "items": {"enum": list(catalogue.metrics)},
         "uniqueItems": True,

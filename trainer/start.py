@@ -68,6 +68,8 @@ class Start:
         config = check_config(content, catalogue(), source, overrides)
         if config.sweep:
             refuse_ranks("a sweep")
+        if config.study:
+            refuse_ranks("a study")
         runs = Path(config.trainer.save_dir)
         if restarts() and (begun := last_held_by_sibling(runs / config.name)):
             return cls.resumed(begun, [])

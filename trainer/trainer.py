@@ -140,7 +140,7 @@ class Trainer(BaseTrainer):
             total=len(self.loader),
             initial=self.trained // self.loader.images_per_step,
             leave=False,
-            disable=None if self.ranks.leads else True,  # None: where nobody watches
+            disable=None if self.run.speaks else True,  # None: where nobody watches
         )
 
     def _train_batch(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
