@@ -14,8 +14,8 @@ FLOORS = [
 PACKAGES = set().union(*FLOORS) - {"train", "test"}
 FILES = [ROOT / "train.py", ROOT / "test.py"]
 FILES += [path for name in sorted(PACKAGES) for path in sorted((ROOT / name).glob("**/*.py"))]
-# Two of them, of study/ in train.py and of quality in tester/, lead to scikit-learn and scipy, which
-# take a second.
+# Two of them, of study/ in train.py and of quality in tester/, lead to scikit-learn and scipy,
+# which take a second.
 LONGEST, MOST_PARAMETERS, MOST_LOCAL_IMPORTS = 40, 6, 22
 COMMANDS = 60  # lines of train.py and test.py
 
