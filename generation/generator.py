@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from base.base_data_loader import BaseDataLoader
+from data_loader.augmentation import turned
 from generation.children import Child, Children
 from generation.methods import BEYOND, SMALLEST, Gaussians, Neighbours
 from generation.units import ClassSpread, class_spread, code_spread
@@ -71,7 +72,8 @@ class Generator:
         return Gaussians(self._views) if self.settings.method == "gaussian" else None
 
     @cached_property
-    def _code_spread(self) -> torch.Tensor:
+    def code_spread(self) -> torch.Tensor:
+        """The standard deviation of each number of a code over the training images."""
         return code_spread(self.evaluator, self._seen)
 
     @cached_property
@@ -90,6 +92,15 @@ class Generator:
             rule = "their Gaussians take the covariance within all classes, pooled"
             return [f"note: fewer than {SMALLEST} images of {names}: {rule}"]
         return []
+
+    def originals(self, children: list[Child]) -> torch.Tensor:
+        """The images that children are made of, turned as they are, [n, C, H, W]."""
+        return self._views.of([(child.source, child.symmetry) for child in children]).images
+
+    def turn_randomly(self, images: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        """Images [n, C, H, W], each turned in a random way that keeps its height and width."""
+        which = torch.randint(self._views.symmetries, (len(images),), generator=random)
+        return turned(images, which.to(images.device))
 
     def generate(self, children: Children) -> Iterator[Generated]:
         """The planned children as arrays in the layout of the data set, a batch at a time."""
@@ -157,7 +168,7 @@ class Generator:
             levels = torch.tensor([child.noise for child in children])
             return self._class_spread.smoothed(codes, noise, levels, self._labels(children))
         if self.settings.unit == "code":
-            noise *= self._code_spread
+            noise *= self.code_spread
         elif self.settings.unit == "posterior":
             noise *= own.deviations
         return codes + noise

@@ -8,11 +8,11 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from base.base_data_loader import BaseDataLoader
 from generation.classifier import (
+    Augmentation,
     Classifier,
     ClassifierSettings,
     Labelled,
     features_of,
-    predict,
     train_classifier,
 )
 from generation.measures import are_new, nearest
@@ -50,10 +50,19 @@ class Judge:
     Args:
         training: real images that the model was trained on.
         classes: how many there are.
+        augmentation: what the classifier is shown of a batch; None shows the images as they are.
     """
 
-    def __init__(self, training: Labelled, classes: int, seed: int) -> None:
-        self.classifier: Classifier = train_classifier(training, classes, SETTINGS, seed)
+    def __init__(
+        self,
+        training: Labelled,
+        classes: int,
+        seed: int,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        self.classifier: Classifier = train_classifier(
+            training, classes, SETTINGS, seed, augmentation
+        )
         self.features = features_of(self.classifier, training.images).numpy()
         self.pixels = _flat(training.images)
 
@@ -62,11 +71,17 @@ class Judge:
         """Where images are looked at."""
         return self.classifier.mean.device
 
+    @torch.no_grad()
+    def tell(self, images: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """The features of images [n, C, H, W], [n, 64], and the classes that they tell of, [n]."""
+        features = features_of(self.classifier, images)
+        found = self.classifier.last(features.to(self.device)).argmax(1)
+        return features.numpy(), found.cpu().numpy()
+
     def look(self, made: Labelled, is_valid: np.ndarray | None = None) -> Looked:
         """All that is measured of each image by itself."""
-        features = features_of(self.classifier, made.images).numpy()
+        features, found = self.tell(made.images)
         labels = made.labels.numpy()
-        found = predict(self.classifier, made.images).argmax(1).numpy()
         return Looked(
             labels, features, found == labels, are_new(self.features, features),
             nearest(features, self.features)[1], nearest(_flat(made.images), self.pixels)[1],

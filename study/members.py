@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from base.base_dataset import BaseDataset
 from data_loader.draws import Draws
-from generation.children import originals, plan_children
+from generation.children import originals
 from generation.classifier import (
     Augmentation,
     ClassifierSettings,
@@ -18,7 +18,7 @@ from generation.classifier import (
     predict,
     train_classifier,
 )
-from generation.generator import Generator
+from generation.making import plan_making
 from logger.run import SilentRun
 from study.baselines import copies, smote
 from study.folds import Fold
@@ -93,14 +93,17 @@ class Bench:
         """The children of the fold's training images, as a data file holds images."""
         experiment = self._autoencoder(arm)
         loader = experiment.loader
-        sources = originals(loader, settings.split)
         used["autoencoder"] = self._places(loader.indices)
         if experiment.validation:
             used["held out of it"] = self._places(experiment.validation.indices)
         labels = self.training.labels
-        children = plan_children(sources, labels.indices, settings, self.seed)
-        used["generation"] = self._places(torch.tensor(children.sources()))
-        pieces = list(Generator(experiment.evaluator, loader, settings).generate(children))
+        own = loader.of(originals(loader, settings.split))
+        making = plan_making(experiment.evaluator, own, loader, settings, self.seed)
+        used["generation"] = self._places(torch.tensor(making.children.sources()))
+        if making.choice:
+            used["noise choice"] = self._places(torch.tensor(making.choice.looked_at))
+            used["noise"] = making.choice.as_json(labels.names)
+        pieces = list(making.generator.generate(making.children))
         data = np.concatenate([piece.data for piece in pieces])
         made = type(self.training).of_array(data, self.training.facts(), "generated images")
         places = torch.tensor([child.source for piece in pieces for child in piece.children])

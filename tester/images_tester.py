@@ -8,15 +8,14 @@ import numpy as np
 import torch
 
 from data_loader.new_images import open_new_images
-from generation.children import plan_children
-from generation.generator import Generator
+from generation.making import Making, plan_making
 from logger.lettering import undrawable
 from tester.conformal import Conformal
 from tester.findings import class_errors, class_table, sentence, unlike_scores
 from tester.odd_pictures import SHOWN, Odd, draw_errors, draw_oddest
 from tester.score_files import ScoreFiles, check_apart, check_disk
 from tester.scores import MODEL, Scores
-from tester.tester import Making, Tester, score_table, write_json
+from tester.tester import Tester, score_table, write_json
 from trainer.experiment import Experiment
 from utils.config.sections import GenerationSection
 from utils.errors import ConfigError
@@ -74,12 +73,8 @@ class ImagesTester(Tester):
         """Which images to make from the new ones, where they are asked for."""
         if settings.split != SPLIT:
             return None
-        loader = self.loader_of_new
-        return Making(
-            plan_children(
-                loader.indices, self.images.dataset.labels.indices, settings, self.config.seed
-            ),
-            Generator(self.evaluator, loader, settings, self.loader),
+        return plan_making(
+            self.evaluator, self.loader_of_new, self.loader, settings, self.config.seed
         )
 
     def check_room(self, folder: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from base.base_data_loader import BaseDataLoader
-from generation.generator import Generator
+from generation.making import Making
 from generation.quality import ALL, FEWEST, Group, Quality, Row, as_json, measure_quality
 from logger.lettering import class_names
 from logger.panels import Curve, Panel, Panels, save_panels
@@ -27,19 +27,26 @@ EXPLANATION = (
 
 
 def report_quality(
-    maker: Generator, held_out: tuple[str, BaseDataLoader], seed: int, folder: Path
+    making: Making, held_out: tuple[str, BaseDataLoader], seed: int, folder: Path
 ) -> dict[str, Any]:
     """Measure the children, draw quality.png into `folder`, and give what quality.json says.
 
     Args:
+        making: its generator is over the training images.
         held_out: the name of the split of the held-out images, and their loader.
     """
     split, loader = held_out
+    maker, choice = making.generator, making.choice
     quality = measure_quality(maker, loader, seed)
     names = maker.loader.dataset.labels.names
-    draw_quality(quality, names, maker.settings.unit, folder / "quality.png")
-    asked = [level for level in maker.settings.levels() if level in quality.levels]
-    say(_sentence(quality, asked[0]))
+    chosen = choice.levels() if choice else {}
+    draw_quality(quality, names, maker.settings.unit, chosen, folder / "quality.png")
+    asked = [choice.typical] if choice else maker.settings.levels()
+    say(
+        _sentence(
+            quality, next(level for level in [*asked, *quality.levels] if level in quality.levels)
+        )
+    )
     return {
         "held_out": {"split": split, "count": loader.count},
         "unit": maker.settings.unit,
@@ -49,11 +56,21 @@ def report_quality(
     }
 
 
-def draw_quality(quality: Quality, names: tuple[str, ...], unit: str, path: Path) -> None:
-    """For each class a chart over the levels of noise."""
+def draw_quality(
+    quality: Quality, names: tuple[str, ...], unit: str, chosen: dict[int, float], path: Path
+) -> None:
+    """For each class a chart over the levels of noise.
+
+    Args:
+        chosen: the level of each class, where it was chosen for it.
+    """
     short = class_names(names)
-    panels = [_panel(group, ALL if group.label is None else short[group.label])
-              for group in quality.groups]  # fmt: skip
+    panels = []
+    for group in quality.groups:
+        panel = _panel(group, ALL if group.label is None else short[group.label])
+        if group.label in chosen:
+            panel = panel._replace(note=f"{panel.note}; chosen: {chosen[group.label]:g}")
+        panels.append(panel)
     title = "How much noise is still right: the children of each class at each level"
     if quality.left_out:
         title += f" (the {len(panels) - 1} largest of {len(panels) - 1 + quality.left_out})"

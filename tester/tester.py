@@ -3,11 +3,12 @@
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from base.base_data_loader import BaseDataLoader
-from generation.children import Children, originals, plan_children
+from generation.children import originals
 from generation.generator import Generator
+from generation.making import Making, plan_making
 from logger.lettering import undrawable
 from logger.tables import columns
 from tester.array_writer import check_room, write_generated
@@ -24,13 +25,6 @@ from utils.output import say, without_nan
 MOST_LISTED = 256  # numbers of a code whose KL is listed one by one
 
 HOW_MADE = ("method", "unit", "symmetries", "keep_outline")  # keys that the record repeats
-
-
-class Making(NamedTuple):
-    """The images that a test makes."""
-
-    children: Children
-    generator: Generator
 
 
 class Tester:
@@ -78,12 +72,7 @@ class Tester:
             rule = "there are no new images here; give some with --images, or take 'train'"
             refuse("config", [Problem("generation.split", "images", rule)])
         loader = self.loader.of(originals(self.loader, settings.split))
-        return Making(
-            plan_children(
-                loader.indices, loader.dataset.labels.indices, settings, self.config.seed
-            ),
-            Generator(self.evaluator, loader, settings, self.loader),
-        )
+        return plan_making(self.evaluator, loader, self.loader, settings, self.config.seed)
 
     def check_room(self, folder: Path) -> None:
         """Check that a report fits on the disk of `folder`.
@@ -104,29 +93,38 @@ class Tester:
             say(note)
         if self.making:
             self.generate(self.making, folder)
-            self.judge(self.making.generator.settings, folder)
+            self.judge(self.making, folder)
         self.draw(folder)
 
-    def judge(self, settings: GenerationSection, folder: Path) -> None:
+    def judge(self, making: Making, folder: Path) -> None:
         """How good children of the training images are, where held-out ones of two classes or more
-        can tell."""
+        can tell, and why they have the noise that they have, where it was chosen."""
+        chosen: dict[str, Any] = {}
+        if making.choice:
+            chosen = {"chosen": making.choice.as_json(self.experiment.dataset.labels.names)}
+        measured = self._measured(making, folder)
+        if chosen or measured:
+            write_json(folder / "quality.json", chosen | measured)
+
+    def _measured(self, making: Making, folder: Path) -> dict[str, Any]:
+        """What quality.json says of the children at each level; draws quality.png."""
         from tester.quality_report import report_quality
 
         labels = self.experiment.dataset.labels
         if len(labels.indices[self.loader.indices].unique()) < 2:
-            return
+            return {}
         held_out = [
             (name, self.splits[name])
             for name in ("test", "validation")
             if name in self.splits and self.splits[name].dataset.labels.names == labels.names
         ]
         if not held_out:
-            return say(
-                "note: no image is held out from training, which the children are judged by"
-            )
-        maker = Generator(self.evaluator, self.loader, settings)
-        content = report_quality(maker, held_out[0], self.config.seed, folder)
-        write_json(folder / "quality.json", content)
+            say("note: no image is held out from training, which the children are judged by")
+            return {}
+        over_training = making._replace(
+            generator=Generator(self.evaluator, self.loader, making.generator.settings)
+        )
+        return report_quality(over_training, held_out[0], self.config.seed, folder)
 
     def score(self) -> dict[str, Any]:
         """The scores of each split, and those of the baselines on it.
@@ -180,6 +178,10 @@ class Tester:
             **origin,
             **generator.settings.model_dump(include=set(HOW_MADE)),
         }
+        if making.choice:
+            names = self.experiment.dataset.labels.names
+            levels = making.choice.levels()
+            facts["noise_of_class"] = {names[label]: level for label, level in levels.items()}
         write_generated(generator, making.children, facts, folder)
 
     def draw(self, folder: Path) -> None:
@@ -195,8 +197,8 @@ class Tester:
 
     def _draw_codes(self, pictures: CodePictures) -> None:
         size, settings, seed = self.model.code_size, self.config.generation, self.config.seed
-        if settings:
-            pictures.noise_levels(settings)
+        if self.making:
+            pictures.noise_levels(self.making.generator.settings)
         pictures.cloud()
         if "logvar" in self.model.gives:
             pictures.prior(seed)

@@ -9,7 +9,7 @@ import torch
 
 # Where a random number is used, so that equal places in different uses draw different numbers.
 INIT, ORDER, SPLIT, STEP, GENERATION, PREVIEW, CORRUPTION, AUGMENTATION = range(8)
-TURN, METHOD, CLASSIFIER, QUALITY, STUDY = range(8, 13)
+TURN, METHOD, CLASSIFIER, QUALITY, STUDY, NOISE = range(8, 14)
 
 
 def mix(*numbers: int) -> int:

@@ -23,6 +23,7 @@ _FOLDER = "the run keeps its folder"
 _OTHER_NUMBERS = "the numbers before and after could not be compared"
 _OTHER_TRAINER = "the state of the checkpoint belongs to this trainer"
 Level = Annotated[float, Field(ge=0)]
+AUTO = "auto"  # the noise that is chosen by the images
 MONITOR = r"^(off|(min|max) \w+)$"
 # A word, so that no name is a path or an option; Windows cuts a dot or a blank off the end.
 NAME = r"^\w([\w .+-]*[\w+-])?$"
@@ -126,9 +127,9 @@ class GenerationSection(Section):
     there to one of the five nearest codes of its class ("neighbours", as SMOTE does), half of that
     way in the other direction ("extrapolate"), or anywhere in a Gaussian of its class
     ("gaussian"). Noise is then added to it."""
-    noise: Level | Annotated[list[Level], Field(min_length=1)] = 0.1
+    noise: Literal["auto"] | Level | Annotated[list[Level], Field(min_length=1)] = 0.1
     """Standard deviation of the Gaussian noise that is added to a code, or several of them; 0 is
-    none."""
+    none. "auto" is, for each class, the most at which children are as good as their originals."""
     unit: Literal["absolute", "code", "class", "posterior"] = "absolute"
     """What `noise` is measured in: the code's own numbers ("absolute"), the standard deviation of
     each code number over the training set ("code"), the width of a smoothed bootstrap of the class
@@ -160,7 +161,9 @@ class GenerationSection(Section):
         }
 
     def levels(self) -> list[float]:
-        """Every level of noise."""
+        """Every level of noise, where they are not chosen by the images."""
+        if isinstance(self.noise, str):
+            raise TypeError("generation.noise is 'auto': choose_noise says the levels")
         return self.noise if isinstance(self.noise, list) else [self.noise]
 
 

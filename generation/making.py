@@ -1,0 +1,45 @@
+"""From the settings of a config to images that are planned and can be made."""
+
+from typing import NamedTuple
+
+from base.base_data_loader import BaseDataLoader
+from generation.children import Children, plan_children
+from generation.generator import Generator
+from generation.noise_choice import NoiseChoice, choose_noise
+from trainer.evaluator import Evaluator
+from utils.config.sections import AUTO, GenerationSection
+
+
+class Making(NamedTuple):
+    """Images that are to be made."""
+
+    children: Children
+    generator: Generator
+    choice: NoiseChoice | None
+    """How much noise each class has, where that is not said but chosen."""
+
+
+def plan_making(
+    evaluator: Evaluator,
+    originals: BaseDataLoader,
+    training: BaseDataLoader,
+    settings: GenerationSection,
+    seed: int,
+) -> Making:
+    """Which children to make of which originals, their noise chosen where it is "auto".
+
+    Args:
+        originals: of what children are made.
+        training: the images that the model was trained on.
+    """
+    choice = None
+    if settings.noise == AUTO:
+        choice = choose_noise(Generator(evaluator, training, settings), seed)
+        found = sorted({choice.typical, *choice.levels().values()})
+        settings = settings.model_copy(update={"noise": found})
+    labels = originals.dataset.labels.indices
+    levels = None
+    if choice:  # also for classes of which none was trained on
+        levels = dict.fromkeys(labels.unique().tolist(), choice.typical) | choice.levels()
+    children = plan_children(originals.indices, labels, settings, seed, levels)
+    return Making(children, Generator(evaluator, originals, settings, training), choice)

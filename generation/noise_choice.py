@@ -1,0 +1,221 @@
+"""How much noise is right for each class: the most at which children are as good as originals.
+
+It is found among the training images alone. Some of them are set aside; a small classifier learns
+from the others; children are made of those set aside, and held beside the very images that they
+are made of, which the classifier has not seen either. So the images that a test or a study holds
+out have no part in the choice.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from base.base_data_loader import BaseDataLoader
+from generation.children import Child, plan_children
+from generation.classifier import Augmentation
+from generation.generator import Generator
+from generation.judge import Judge, images_of, shrunk, some_of
+from generation.measures import density
+from utils.config.sections import GenerationSection
+from utils.seed import NOISE, generator, mix
+
+# What is tried, in each unit; in absolute numbers it is so many mean deviations of a code number.
+LEVELS = {
+    "code": (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0),
+    "class": (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0),
+    "posterior": (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0),
+}
+SHARE = 0.3  # of the images of a class, set aside
+ROUNDS = 2  # with other images set aside each time
+PER_CLASS = 64  # children of a class at each level and in each round
+MOST = 4000  # training images that are looked at
+FEWEST = 30  # images of a class, below which its level is chosen together with that of others
+KEPT, DENSE = 0.95, 0.9  # of what the originals have, which children must have to be as good
+
+
+class Step(NamedTuple):
+    """What was measured at one level of noise."""
+
+    noise: float
+    class_kept: float
+    """The share of children that the classifier puts in their class."""
+    density: float | None
+    """Of children among the images that the classifier knows, by `measures.density`; None of too
+    few."""
+
+
+class Choice(NamedTuple):
+    """The level of one class, or of several small ones together."""
+
+    labels: list[int]
+    noise: float
+    reason: str
+    originals: Step
+    """What the originals themselves have."""
+    curve: list[Step]
+
+
+class NoiseChoice(NamedTuple):
+    """The level of every class."""
+
+    choices: list[Choice]
+    typical: float
+    """The level of all classes together, for pictures and for classes without training images."""
+    looked_at: list[int]
+    """The places of the images that it was chosen by."""
+
+    def levels(self) -> dict[int, float]:
+        """The level of each class that has one."""
+        return {label: choice.noise for choice in self.choices for label in choice.labels}
+
+    def as_json(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """The choices in plain values.
+
+        Args:
+            names: of the classes.
+        """
+        return [
+            choice._asdict()
+            | {
+                "labels": [names[label] for label in choice.labels],
+                "originals": choice.originals._asdict(),
+                "curve": [step._asdict() for step in choice.curve],
+            }
+            for choice in self.choices
+        ]
+
+
+def choose_noise(maker: Generator, seed: int) -> NoiseChoice:
+    """Choose the level of each class.
+
+    Args:
+        maker: over the training images; what its settings say of levels does not matter.
+    """
+    chosen = some_of(maker.loader, MOST)
+    labels = chosen.dataset.labels.indices[chosen.indices]
+    levels = _levels(maker)
+    rounds = [_looked_at(maker, chosen, levels, mix(seed, NOISE, turn)) for turn in range(ROUNDS)]
+    groups = _groups(labels)
+    choices = [_choice(group, rounds, levels) for group in groups]
+    typical = _choice(labels.unique().tolist(), rounds, levels).noise
+    return NoiseChoice(choices, typical, chosen.indices.tolist())
+
+
+def _levels(maker: Generator) -> list[float]:
+    settings = maker.settings
+    if settings.unit in LEVELS:
+        return list(LEVELS[settings.unit])
+    spread = float(maker.code_spread.mean())
+    return [float(f"{level * spread:.2g}") for level in LEVELS["code"]]
+
+
+def _groups(labels: torch.Tensor) -> list[list[int]]:
+    """Each class with enough images by itself, and the others together."""
+    sizes = {label: int((labels == label).sum()) for label in labels.unique().tolist()}
+    large = [[label] for label, size in sizes.items() if size >= FEWEST]
+    small = [label for label, size in sizes.items() if size < FEWEST]
+    return large + ([small] if small else [])
+
+
+class _Round(NamedTuple):
+    """What became of children of the images that were set aside once."""
+
+    known: tuple[np.ndarray, np.ndarray]
+    """The classes and features of the images that the classifier learnt from."""
+    labels: np.ndarray
+    """The class of each child."""
+    made: list[tuple[np.ndarray, np.ndarray]]
+    """Features, and whether the class is kept: of the originals, then of children of each level.
+    """
+
+
+def _looked_at(maker: Generator, chosen: BaseDataLoader, levels: list[float], seed: int) -> _Round:
+    """Set images aside, teach a classifier the others, and show it children."""
+    labels = chosen.dataset.labels
+    aside, others = _set_aside(chosen, seed)
+    known = images_of(chosen.of(others))
+    judge = Judge(known, len(labels.names), seed, _turning(maker))
+    plans = [_plan(maker.settings, level, aside, labels.indices, seed) for level in levels]
+    originals = maker.completed(plans[0])
+    of_children = labels.indices[[child.source for child in originals]]
+    images = [maker.originals(originals), *(maker.images(plan) for plan in plans)]
+    made = [judge.tell(shrunk(some).to(judge.device)) for some in images]
+    return _Round(
+        (known.labels.numpy(), judge.features),
+        of_children.numpy(),
+        [(features, found == of_children.numpy()) for features, found in made],
+    )
+
+
+def _set_aside(chosen: BaseDataLoader, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The places of the images that are set aside, of each class its share, and of the others.
+
+    A class of one image is not parted: it is looked at, and known.
+    """
+    labels = chosen.dataset.labels.indices[chosen.indices]
+    aside, others = [], []
+    for label in labels.unique().tolist():
+        own = chosen.indices[labels == label]
+        own = own[torch.randperm(len(own), generator=generator(seed, label))]
+        count = max(1, round(SHARE * len(own)))
+        aside.append(own[:count])
+        others.append(own[count:] if len(own) > 1 else own)
+    return torch.cat(aside), torch.cat(others)
+
+
+def _turning(maker: Generator) -> Augmentation | None:
+    """What the classifier is shown where children are turned: turned images, too."""
+    return maker.turn_randomly if maker.settings.symmetries else None
+
+
+def _plan(
+    settings: GenerationSection,
+    level: float,
+    places: torch.Tensor,
+    labels: torch.Tensor,
+    seed: int,
+) -> list[Child]:
+    """Children of some images; those of another level are made with the same random numbers."""
+    wanted = settings.model_copy(update={"noise": level, "per_class": PER_CLASS})
+    return list(plan_children(places, labels, wanted, seed))
+
+
+def _choice(labels: list[int], rounds: list[_Round], levels: list[float]) -> Choice:
+    """The most noise up to which children of some classes are as good as their originals."""
+    originals, *curve = _steps(labels, rounds, [0.0, *levels])
+    good = 0
+    while good < len(curve) and not _lacks(curve[good], originals):
+        good += 1
+    if not good:
+        lack = _lacks(curve[0], originals)
+        reason = f"the least that was tried, though already there {lack}: train the model better"
+    elif good == len(curve):
+        reason = "the most that was tried, and children are still as good as their originals"
+    else:
+        reason = f"at {curve[good].noise:g} {_lacks(curve[good], originals)}"
+    return Choice(labels, curve[max(good - 1, 0)].noise, reason, originals, curve)
+
+
+def _steps(labels: list[int], rounds: list[_Round], levels: list[float]) -> Iterator[Step]:
+    """What was measured of the originals and at each level, means over the rounds."""
+    for place, level in enumerate(levels):
+        kept, dense = [], []
+        for part in rounds:
+            own, (known, points) = np.isin(part.labels, labels), part.known
+            features, is_kept = part.made[place]
+            kept.append(is_kept[own].mean())
+            dense.append(density(points[np.isin(known, labels)], features[own]).value)
+        found = [value for value in dense if value is not None]
+        yield Step(level, float(np.mean(kept)), float(np.mean(found)) if found else None)
+
+
+def _lacks(step: Step, originals: Step) -> str:
+    """What children have less of than their originals, '' where they are as good."""
+    if step.class_kept < KEPT * originals.class_kept:
+        return f"class kept falls to {step.class_kept:.2f} from {originals.class_kept:.2f}"
+    if step.density is not None and originals.density is not None:
+        if step.density < DENSE * originals.density:
+            return f"density falls to {step.density:.2f} from {originals.density:.2f}"
+    return ""
