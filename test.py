@@ -20,6 +20,8 @@ def main() -> None:
     start = Start.trained(args.checkpoint, args.set)
     if args.export:
         return export(start, args.device, args.export)
+    if args.images:  # which are dirty or clean already
+        start = start.without_corruption()
     experiment = Experiment(start, args.device)
     make_ready(experiment.device)
     if args.images:

@@ -139,6 +139,17 @@ class BaseDataset:
         """
         return made
 
+    def are_valid(self, made: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
+        """Whether made images [n, C, H, W] could be in the data set, bool [n].
+
+        By default those are of finite numbers in the value range.
+
+        Args:
+            originals: those that they were made of, [n, C, H, W].
+        """
+        low, high = self.value_range
+        return ((made >= low) & (made <= high)).flatten(1).all(1)
+
     def facts(self) -> dict[str, Any]:
         """How arrays of such images are laid out, in plain values; a checkpoint keeps them."""
         return {

@@ -141,7 +141,10 @@ def _is_shown_folder(entry: Path) -> bool:
 def _is_picture(entry: Path, folder: Path) -> bool:
     # What is hidden are notes of the file system, and other programs' copies.
     is_shown = not any(part.startswith(".") for part in entry.relative_to(folder).parts)
-    return is_shown and entry.suffix.lower() in SUFFIXES and entry.is_file()
+    is_picture = is_shown and entry.suffix.lower() in SUFFIXES
+    if is_picture and entry.is_symlink() and not entry.exists():
+        raise DataError(f"{entry}: links to {entry.readlink()}, which is not there")
+    return is_picture and entry.is_file()
 
 
 def _one_size(heads: dict[Path, Head]) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from base.base_dataset import BaseDataset, Labels
 from data_loader.array_files import open_array
@@ -47,7 +48,7 @@ class NewImages:
 def open_new_images(
     path: Path, label: Path | None, like: BaseDataset, args: dict[str, Any]
 ) -> NewImages:
-    """The images in a .npy or .npz file, a picture or a folder of pictures.
+    """The images in a .npy or .npz file, which may be one alone, a picture or a folder of them.
 
     Args:
         label: a .npy or .npz file of their classes; None takes those in the .npz file of the
@@ -85,6 +86,8 @@ def _of_array(
     """The images in an array file, and where their labels are."""
     name = _array_name(path, name, label_name)
     array = open_array(str(path), name)
+    if array.shape == like.to_file(torch.zeros(1, *like.shape)).shape[1:]:
+        array = array[None]  # one image alone
     dataset = type(like).of_array(array, like.facts(), str(path))
     if label is None and label_name in array_shapes(str(path)):
         label = path

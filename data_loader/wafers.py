@@ -86,6 +86,12 @@ class BaseWafers(BaseDataset):
         codes = torch.where(is_off, 0, 1 + made[:, 1:].argmax(1))
         return self.to_images(codes.to(torch.uint8))
 
+    def are_valid(self, made: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
+        """Whether maps [n, 3, H, W] are one-hot and have the outline of their originals."""
+        is_one_hot = ((made == 1).sum(1) == 1) & ((made == 0).sum(1) == 2)
+        is_kept = (made.argmax(1) == 0) == (originals.argmax(1) == 0)
+        return (is_one_hot & is_kept).flatten(1).all(1)
+
     @property
     def outside(self) -> torch.Tensor:
         """A die off the wafer, float32 [3]."""

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from utils.device import autocast, computes_bf16
 from utils.seed import CLASSIFIER, generator, mix
 
-WIDTHS = (32, 64, 64)  # channels of the convolutions; the last is the number of features
+WIDTHS = (16, 32, 64)  # channels of the convolutions; the last is the number of features
 AT_ONCE = 512  # images in a batch where nothing is learnt
 Augmentation = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
@@ -75,7 +75,8 @@ class Classifier(nn.Module):
         if images is not None:
             spread, mean = torch.std_mean(images, (0, 2, 3), correction=0)
         self.register_buffer("mean", mean.view(-1, 1, 1))
-        self.register_buffer("spread", spread.clamp_min(1e-6).view(-1, 1, 1))
+        spread = torch.where(spread > 0, spread, 1.0)  # of a channel that is all the same
+        self.register_buffer("spread", spread.view(-1, 1, 1))
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Images [n, C, H, W] -> what the last layer sees of them, [n, 64]."""
@@ -110,9 +111,7 @@ def train_classifier(
         A classifier in evaluation mode.
     """
     device = real.images.device
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mix(seed, CLASSIFIER))
-        classifier = Classifier(real.images.shape[1], classes, real.images)
+    classifier = _untrained(real.images, classes, seed)
     classifier.to(device).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(classifier.parameters(), fused=True)
     schedule = OneCycleLR(optimizer, settings.rate, total_steps=settings.steps)
@@ -129,6 +128,12 @@ def train_classifier(
         optimizer.step()
         schedule.step()
     return classifier.eval()
+
+
+def _untrained(images: torch.Tensor, classes: int, seed: int) -> Classifier:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix(seed, CLASSIFIER))
+        return Classifier(images.shape[1], classes, images)
 
 
 def predict(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:

@@ -36,7 +36,8 @@ def export(start: Start, device: str, target: Path) -> None:
             the model cannot be written as ONNX; nothing is left.
     """
     check_packages()
-    _check_target(target)
+    if target.is_file():
+        raise ConfigError(f"--export {target}: is a file; name a folder")
     source = _source(start)  # first, for a run that goes on may write another checkpoint
     experiment = Experiment(start, device)
     held_out = experiment.validation or experiment.test
@@ -45,20 +46,14 @@ def export(start: Start, device: str, target: Path) -> None:
             "--export: the run holds out no image, and p-values are counted from held-out ones; "
             "train with data_loader.args.validation_split=0.1"
         )
-    with whole_folder(target, FILES) as folder:
+    with whole_folder(target, FILES, _is_whole) as folder:
         Export(experiment, held_out, source).write(folder)
     say(f"written to {target}")
 
 
-def _check_target(target: Path) -> None:
-    """Refuse a file, and a folder where files of other programs would be written over."""
-    if target.exists() and not target.is_dir():
-        raise ConfigError(f"--export {target}: is a file; name a folder")
-    there = [name for name in FILES if (target / name).exists()]
-    if there and len(there) < len(FILES):
-        raise ConfigError(
-            f"--export {target}: holds a {there[0]}, but no whole export; name another folder"
-        )
+def _is_whole(folder: Path) -> bool:
+    """Whether an earlier export lies in a folder."""
+    return all((folder / name).exists() for name in FILES)
 
 
 def _source(start: Start) -> dict[str, Any]:
@@ -177,6 +172,7 @@ def layout_facts(dataset: BaseDataset, args: dict[str, Any]) -> dict[str, Any]:
         "legend": [entry._asdict() for entry in dataset.legend],
         "picture": {
             "resize": isinstance(dataset, ImageFolder) and args.get("size") is not None,
+            "takes_any_colour": isinstance(dataset, ImageFolder | BaseWafers),
             "background": args.get("background") or "white",
         },
     }

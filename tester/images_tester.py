@@ -15,7 +15,7 @@ from tester.conformal import Conformal
 from tester.findings import class_errors, class_table, sentence, unlike_scores
 from tester.odd_pictures import SHOWN, Odd, draw_errors, draw_oddest
 from tester.score_files import ScoreFiles, check_apart, check_disk
-from tester.scores import MODEL, Measured, Scores
+from tester.scores import MODEL, Scores
 from tester.tester import Making, Tester, score_table, write_json
 from trainer.experiment import Experiment
 from utils.config.sections import GenerationSection
@@ -116,10 +116,17 @@ class ImagesTester(Tester):
         if note := self.images.dataset.note:
             say(f"warning: {note}")
         if self.evaluator.corrupter:
-            say(
-                "note: the model is shown the images corrupted, as in training; "
-                "-s corruption=null shows them as they are"
-            )
+            say("note: the model is shown the images with the corruption of the command line")
+        elif self.experiment.checkpoint and self.experiment.checkpoint.config.get("corruption"):
+            say("note: the model learnt to clean; it is shown the images as they are")
+        if names := self._new_classes():
+            say(f"note: no class of training: {names}; such images count as unlike it")
+
+    def _new_classes(self) -> str:
+        """The classes of the new images that training had not, in words."""
+        own, known = self.images.dataset.labels, len(self.experiment.dataset.labels.names)
+        found = own.indices.unique().tolist() if self.images.has_labels else []
+        return ", ".join(own.names[index] for index in found if index >= known)
 
     def _score_into(self, folder: Path, conformal: Conformal) -> Scores:
         """Write the files of scores, batch by batch."""
@@ -128,16 +135,8 @@ class ImagesTester(Tester):
             for measured in self.scorer.measured(self.loader_of_new, SPLIT):
                 scores.add(measured.numbers)
                 made = to_file(measured.output["reconstruction"].cpu())
-                files.add(self._codes(measured), made, measured.numbers[MODEL])
+                files.add(measured.output["code"].cpu(), made, measured.numbers[MODEL])
         return scores
-
-    @torch.no_grad()
-    def _codes(self, measured: Measured) -> torch.Tensor:
-        """The codes of a batch, computed in float32 as `Evaluator.encode` does."""
-        if self.evaluator.precision == "fp32":
-            return measured.output["code"].cpu()
-        shown = measured.shown.contiguous(memory_format=torch.channels_last)
-        return self.model.encode(shown).float().cpu()
 
     def _findings(self, splits: dict[str, Scores], conformal: Conformal) -> dict[str, Any]:
         """What metrics.json says of the new images beside their scores."""
@@ -151,6 +150,7 @@ class ImagesTester(Tester):
             "threshold": conformal.threshold,
             "flagged": int(flagged.sum()),
             "count": scores.count,
+            "corrupted": bool(self.evaluator.corrupter),
         }
         if not self.images.has_labels:
             return found

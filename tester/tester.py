@@ -49,8 +49,9 @@ class Tester:
     default_folder = "test"
     files: tuple[str, ...] = (
         "metrics.json", "gen_data.npy", "gen_label.npy", "generated.json", "generated.png",
-        "reconstructions.png", "interpolation.png", "denoised.png", "noise.png", "latent.png",
-        "prior.png", "posterior.png", "random_codes.png", "latent_grid.png",
+        "quality.json", "quality.png", "reconstructions.png", "interpolation.png", "denoised.png",
+        "noise.png", "latent.png", "prior.png", "posterior.png", "random_codes.png",
+        "latent_grid.png",
     )  # fmt: skip
 
     def __init__(self, experiment: Experiment) -> None:
@@ -103,7 +104,29 @@ class Tester:
             say(note)
         if self.making:
             self.generate(self.making, folder)
+            self.judge(self.making.generator.settings, folder)
         self.draw(folder)
+
+    def judge(self, settings: GenerationSection, folder: Path) -> None:
+        """How good children of the training images are, where held-out ones of two classes or more
+        can tell."""
+        from tester.quality_report import report_quality
+
+        labels = self.experiment.dataset.labels
+        if len(labels.indices[self.loader.indices].unique()) < 2:
+            return
+        held_out = [
+            (name, self.splits[name])
+            for name in ("test", "validation")
+            if name in self.splits and self.splits[name].dataset.labels.names == labels.names
+        ]
+        if not held_out:
+            return say(
+                "note: no image is held out from training, which the children are judged by"
+            )
+        maker = Generator(self.evaluator, self.loader, settings)
+        content = report_quality(maker, held_out[0], self.config.seed, folder)
+        write_json(folder / "quality.json", content)
 
     def score(self) -> dict[str, Any]:
         """The scores of each split, and those of the baselines on it.

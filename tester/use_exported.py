@@ -2,7 +2,8 @@
 
     python use.py IMAGES [RECONSTRUCTIONS.npy]
 
-IMAGES is a .npy file in the layout of the data that the model was trained with, or one picture.
+IMAGES is a .npy or .npz file in the layout of the data that the model was trained with, or one
+picture.
 The p-value of an image is (1 + held-out images with at least its error) / (1 + held-out images):
 of images like those that the model knows, a hundredth has one of 0.01 at most. Needs numpy and
 onnxruntime, for a picture Pillow; model.json beside this file says what images are.
@@ -15,6 +16,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 import onnxruntime
+
+NARROW = 0.02  # the share of their range below which images are hardly meant
 
 
 def refuse(message: str) -> NoReturn:
@@ -92,6 +95,8 @@ def read_picture(path: Path, model: dict[str, Any]) -> np.ndarray:
         is_grey = picture.mode in ("1", "L", "LA")
         if picture.mode.startswith(("I", "F")) or channels not in (1, 3):
             refuse(f"{path}: the model takes no pictures of this kind; give a .npy file")
+        if not how["takes_any_colour"] and is_grey != (channels == 1):
+            refuse(f"{path}: channels {1 if is_grey else 3}; the model takes {channels}")
         if picture.format not in ("PNG", "TIFF"):  # as a camera writes, which may lie on its side
             picture = ImageOps.exif_transpose(picture)
         if picture.has_transparency_data:
@@ -108,27 +113,52 @@ def read_picture(path: Path, model: dict[str, Any]) -> np.ndarray:
         return to_array(pixels / 255 * (top - bottom) + bottom, model | {"dtype": "float64"})
     colours = np.array([entry["colour"] for entry in model["legend"]]) * 255
     colours = np.arange(channels)[:, None] if is_grey else colours  # a grey one holds the codes
-    is_of = np.isclose(pixels[:, None], colours[:, :, None, None], atol=0.9).all(2)
+    off = 0 if is_grey else 3  # of 255: so far may a colour be off
+    is_of = np.isclose(pixels[:, None], colours[:, :, None, None], rtol=0, atol=off).all(2)
     if not is_of.any(1).all():
         refuse(f"{path}: a pixel has none of the legend's colours, and in grey is no code")
     return to_array(is_of, model)
 
 
+def array_in(loaded: Any, path: Path) -> np.ndarray:
+    """The array of a .npy file, or that of the images in a .npz file."""
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    names = [name for name in loaded.files if name != "label"]
+    if "data" not in names and len(names) != 1:
+        refuse(f"{path}: holds no array 'data' but {', '.join(names)}; save it as 'data' or alone")
+    return loaded["data" if "data" in names else names[0]]
+
+
 def read_images(path: Path, model: dict[str, Any]) -> np.ndarray:
     """The images in a file, laid out as in the data file."""
     try:
-        is_array = path.suffix == ".npy"
-        array = np.load(path, allow_pickle=False) if is_array else read_picture(path, model)
+        if path.suffix in (".npy", ".npz"):
+            array = array_in(np.load(path, allow_pickle=False), path)
+        else:
+            array = read_picture(path, model)
     except (OSError, ValueError, EOFError) as error:
         refuse(f"{path}: {error}")
     due = tuple(model["file_shape"])
+    array = array[None] if array.shape == due else array  # one image alone
     if array.shape[1:] != due or not len(array) or array.dtype.kind not in "uifb":
         refuse(f"{path}: {array.dtype} {array.shape}; must be numbers (N, {str(due)[1:]}")
     return array
 
 
+def warn_of_narrow(array: np.ndarray, model: dict[str, Any]) -> None:
+    """Say on stderr where images use next to nothing of the model's range."""
+    (low, high), (least, most) = model["file_range"], (array.min(), array.max())
+    if not model["one_hot"] and most - least < NARROW * (high - low):
+        used = f"{least:g} to {most:g} of {low:g} to {high:g}"
+        print(f"warning: the images hold {used}: are they on the same scale?", file=sys.stderr)
+
+
 def main() -> None:
     """Print the error and the p-value of each image and write the reconstructions."""
+    if {"-h", "--help"} & set(sys.argv):
+        print(__doc__)
+        return
     if len(sys.argv) not in (2, 3):
         refuse("use: python use.py IMAGES [RECONSTRUCTIONS.npy]")
     folder = Path(__file__).parent
@@ -138,6 +168,7 @@ def main() -> None:
     model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     networks, held_out = open_networks(folder), np.array(model["held_out_errors"])
     array, written, place = read_images(Path(sys.argv[1]), model), [], 0
+    warn_of_narrow(array, model)
     print("image  error         p-value")
     for piece in np.array_split(array, -(-len(array) // 64)):  # not more at once, for memory
         images = to_images(piece, model)

@@ -73,9 +73,14 @@ def numbers_of(run):
 
 
 @pytest.fixture
-def real_wafers():
-    """A folder with the real maps' data.npy and label.npy."""
-    folder = DATA / "wafer1281"
-    if not folder.exists():
+def real_data():
+    """The folder of real data: wafer1281/, eyes/ and mnist/."""
+    if not DATA.exists():
         pytest.skip("needs a folder of real data in AUTOENCODER_DATA")
-    return folder
+    return DATA
+
+
+@pytest.fixture
+def real_wafers(real_data):
+    """A folder with the real maps' data.npy and label.npy."""
+    return real_data / "wafer1281"

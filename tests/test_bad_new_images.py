@@ -99,6 +99,13 @@ def broken_folder(folder):
     return folder
 
 
+def dangling_folder(folder):
+    """A folder with a picture and a link to one that is not there -> its path."""
+    Image.fromarray(pixels(1, (28, 28))[0]).save(folder / "a.png")
+    (folder / "b.png").symlink_to("gone.png")
+    return folder
+
+
 def with_value(value, place=(2, 3, 4, 1)):
     changed = pixels(5).astype(np.float32) / 255
     changed[place] = value
@@ -111,7 +118,6 @@ BAD_IMAGES = {
     "another size": ("maps", array(ONE_HOT[maps(5, 14)]), r"\(5, 14, 14, 3\).*\(N, 12, 12, 3\)"),
     "codes for one-hot": ("maps", array(maps(5)), r"\(5, 12, 12\).*\(N, 12, 12, 3\)"),
     "other channels": ("floats", array(pixels(5, (12, 12, 4))), r"12, 4\).*\(N, 12, 12, 3\)"),
-    "one image alone": ("floats", array(pixels(1)[0]), r"shape \(12, 12, 3\); the model was"),
     "out of range": ("floats", array(pixels(5)), r"image 0 holds \d+ .* numbers from 0 to 1$"),
     "no such die": ("maps", array(GOOD * 2), "image 0 holds 2 .*0 and 1 only"),
     "two ones": ("maps", array(np.ones_like(GOOD)), "map 0 has 3 ones"),
@@ -124,6 +130,7 @@ BAD_IMAGES = {
     "an empty file": ("maps", content(b""), "begins like no .npy"),
     "half a file": ("maps", content(b"\x93NUMPY\x01\x00v\x00{'descr'"), "damaged"),
     "two arrays": ("maps", archive(a=GOOD, b=GOOD), "no array 'data' but a, b; save it as 'da"),
+    "a link to nothing": ("digits", dangling_folder, "b.png: links to gone.png, which is not th"),
     "an empty folder": ("maps", lambda folder: folder, "no picture in this folder"),
     "a picture of another size": (
         "digits", picture(pixels(1, (30, 28))[0]),

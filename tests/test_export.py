@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.conftest import ROOT, command, fresh_command, only_run
 from trainer.experiment import Experiment
@@ -140,6 +141,7 @@ def refused(done, *words):
 def test_what_cannot_be_exported_is_said_in_one_line(train, without, tmp_path):
     run, out = train(), tmp_path / "out"
     refused(command("test.py", "-r", run, "--export", out, "-o", "x"), "leave out --output")
+    refused(command("test.py", "-r", run, "--export", out, "--images", "x.npy"), "--images")
     done = fresh_command("test.py", "-r", run, "--export", out, env=without("onnxscript"))
     refused(done, "onnx, onnxscript and onnxruntime", "install -r requirements-export.txt")
     assert not out.exists()
@@ -181,7 +183,7 @@ def test_use_py_refuses_what_it_cannot_take_in_one_line(train, tmp_path):
     assert command("test.py", "-r", train(), "--export", out).returncode == 0
     wrong = {
         "size": (np.zeros((2, 12, 13), np.uint8), "must be numbers (N, 12, 12)"),
-        "one": (np.zeros((12, 12), np.uint8), "must be numbers (N, 12, 12)"),
+        "axes": (np.zeros((2, 1, 12, 12), np.uint8), "must be numbers (N, 12, 12)"),
         "empty": (np.zeros((0, 12, 12), np.uint8), "must be numbers (N, 12, 12)"),
         "value": (np.full((2, 12, 12), 3), "not between 0 and 2"),
         "nan": (np.full((2, 12, 12), np.nan), "not between 0 and 2"),
@@ -192,6 +194,8 @@ def test_use_py_refuses_what_it_cannot_take_in_one_line(train, tmp_path):
     for name, (array, words) in wrong.items():
         np.save(tmp_path / f"{name}.npy", array)
         refused(use(out, tmp_path / f"{name}.npy", "made.npy", cwd=tmp_path), words)
+    np.savez(tmp_path / "two.npz", a=np.zeros(1), b=np.zeros(1))
+    refused(use(out, "two.npz", cwd=tmp_path), "no array 'data' but a, b")
     refused(use(out, "none.npy", cwd=tmp_path), "none.npy: ", "No such file")
     refused(use(out, cwd=tmp_path), "use: python use.py")
     assert not list(tmp_path.glob("*made.npy"))
@@ -201,6 +205,39 @@ def test_use_py_refuses_what_it_cannot_take_in_one_line(train, tmp_path):
     before = own.read_bytes()
     refused(use(out, own.name, cwd=tmp_path), "reconstructions.npy: is what is read")
     assert own.read_bytes() == before
+
+
+def test_use_py_takes_what_images_takes_and_warns_of_it(train, small, tmp_path):
+    grey = np.random.default_rng(0).integers(0, 256, (40, 12, 12), np.uint8)
+    np.save(tmp_path / "grey.npy", grey)
+    small["dataset"] = {"type": "Arrays", "args": {"data": str(tmp_path / "grey.npy")}}
+    out = tmp_path / "out"
+    assert command("test.py", "-r", train(), "--export", out).returncode == 0
+    np.savez(tmp_path / "new.npz", data=grey[:3], label=np.arange(3), more=np.zeros(1))
+    np.savez(tmp_path / "only.npz", digits=grey[:3], label=np.arange(3))
+    np.save(tmp_path / "new.npy", grey[:3])
+    np.save(tmp_path / "one.npy", grey[0])
+    said = {
+        name: use(out, tmp_path / name, "made.npy", cwd=tmp_path)
+        for name in ("new.npz", "only.npz", "new.npy", "one.npy")
+    }
+    lines = said["new.npy"].stdout.splitlines()
+    assert said["new.npz"].stdout.splitlines() == said["only.npz"].stdout.splitlines() == lines
+    alone = said["one.npy"].stdout.splitlines()
+    assert len(alone) == 2
+    assert float(alone[1].split()[1]) == pytest.approx(float(lines[1].split()[1]), abs=1e-6)
+    assert [done.stderr for done in said.values()] == [""] * 4
+    np.save(tmp_path / "dark.npy", grey[:3] // 100)
+    done = use(out, tmp_path / "dark.npy", "made.npy", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == (
+        "warning: the images hold 0 to 2 of 0 to 255: are they on the same scale?\n"
+    )
+    Image.fromarray(np.zeros((12, 12, 3), np.uint8)).save(tmp_path / "colour.png")
+    refused(use(out, "colour.png", cwd=tmp_path), "channels 3; the model takes 1")
+    done = use(out, "--help", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "python use.py IMAGES [RECONSTRUCTIONS.npy]" in done.stdout
 
 
 def test_the_export_commands_of_the_readme_work_word_for_word(train, tmp_path):

@@ -14,6 +14,8 @@ from tests.killing import uninterrupted
 from tests.test_lock import wait_for
 from tests.test_test import FILES
 
+OLD = '{"splits": {}, "baselines": {}}'  # by which a folder is known as one of test.py's
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
@@ -69,7 +71,7 @@ def evaluate(run, output, before=None, *more):
 
 def test_sigterm_leaves_nothing_of_a_test(run, tmp_path):
     (run / "test").mkdir()
-    (run / "test" / "metrics.json").write_text("old")
+    (run / "test" / "metrics.json").write_text(OLD)
     process = evaluate(run, tmp_path / "out", Killed(signal.SIGTERM))
     assert processes.finish(process) == 143
     said = (tmp_path / "out").read_text()
@@ -77,7 +79,24 @@ def test_sigterm_leaves_nothing_of_a_test(run, tmp_path):
         f"stopped by SIGTERM; {run / 'test'} holds what it held before"
     )
     assert files_in(run / "test") == {"metrics.json"}
-    assert (run / "test" / "metrics.json").read_text() == "old"
+    assert (run / "test" / "metrics.json").read_text() == OLD
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "scores.csv", "generated.png"])
+def test_files_of_another_program_are_not_written_over(run, tmp_path, name):
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    (folder / name).write_text("{}")
+    np.save(tmp_path / "new.npy", np.zeros((2, 12, 12), np.uint8))
+    more = ["--images", tmp_path / "new.npy"] if name == "scores.csv" else []
+    done = command("test.py", "-r", run, "-o", folder, *more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: {folder}: holds a {name} of another program, which would be written over; name "
+        "another folder\n"
+    )
+    assert files_in(folder) == {name}
+    assert (folder / name).read_text() == "{}"
 
 
 def test_sigterm_leaves_no_empty_folder(run, tmp_path):

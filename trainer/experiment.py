@@ -21,7 +21,7 @@ from trainer.start import Start
 from trainer.trained import load
 from utils.config.build import build, build_part
 from utils.config.sections import Config
-from utils.device import Compute, pick_device, pick_precision, usable_precision
+from utils.device import Compute, pick_device, pick_precision
 from utils.optimizer_state import load_weights
 from utils.ranks import ALONE, Ranks
 from utils.seed import seed_init
@@ -144,8 +144,12 @@ class Experiment:
 
 
 def _with_precision(start: Start, device: torch.device) -> Config:
-    """The config with the precision that layers compute in on this device."""
+    """The config with the precision that layers compute in on this device.
+
+    A test computes in float32 whatever the model was trained in, as `load` and an export do: its
+    numbers are the same on every machine, to the last digits.
+    """
     wanted = start.config.trainer.precision
-    choose = usable_precision if start.is_test else pick_precision
-    trainer = start.config.trainer.model_copy(update={"precision": choose(wanted, device)})
+    precision = "fp32" if start.is_test else pick_precision(wanted, device)
+    trainer = start.config.trainer.model_copy(update={"precision": precision})
     return start.config.model_copy(update={"trainer": trainer})

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -127,6 +127,12 @@ class Start:
         for override in overrides:
             _check_tested(override, config, classes)
         return cls(config, checkpoint, path.parent, path, tuple(overrides))
+
+    def without_corruption(self) -> Self:
+        """The same model, shown images as they are, unless the command line damages them."""
+        if "corruption" in {key_of(override).partition(".")[0] for override in self.overrides}:
+            return self
+        return replace(self, config=self.config.model_copy(update={"corruption": None}))
 
     def check_data(self, data: dict[str, Any]) -> None:
         """Raise a CheckpointError where the data are not those the checkpoint was trained on."""

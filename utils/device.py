@@ -97,11 +97,6 @@ def pick_precision(wanted: str, device: torch.device) -> str:
     return wanted
 
 
-def usable_precision(wanted: str, device: torch.device) -> str:
-    """The precision a model was trained in, or fp32 where this device has no better."""
-    return wanted if wanted == "fp32" or computes_bf16(device) else "fp32"
-
-
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """The context in which a model's layers run."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

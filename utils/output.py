@@ -124,22 +124,24 @@ def check_writable(folder: Path) -> None:
 
 @contextmanager
 def whole_folder(
-    target: Path, names: Sequence[str], is_ours: Callable[[Path], bool] = Path.exists
+    target: Path, names: Sequence[str], is_ours: Callable[[Path], bool]
 ) -> Iterator[Path]:
     """A folder to write into; its files move to `target` when all of them are there.
 
     A process that writes to the same `target` is waited for. What a killed one left is removed.
 
     Args:
-        names: what is removed from `target` where the block made nothing of that name ...
-        is_ours: ... and these are ours in the folder, which may be another program's.
+        names: of the files that are made; those of an earlier time do not stay beside new ones.
+        is_ours: whether files of these names in a folder are of an earlier time, not another
+            program's.
 
     Raises:
-        ConfigError: the folder cannot be made.
+        ConfigError: the folder cannot be made, or another program's files are in it.
         TrainingError: a file cannot be written; `target` holds what it held before.
         Interrupted: SIGTERM came; likewise.
     """
     check_writable(target)
+    _refuse_foreign(target, names, is_ours)
     with ended_by_sigterm(f"{target} holds what it held before"), ExitStack() as stack:
         if not target.exists():
             stack.callback(_remove_if_empty, target)
@@ -152,7 +154,7 @@ def whole_folder(
         with writing(target):
             yield folder
             with StopRequest(speaks=False):  # between the old files and the new there is no stop
-                _move(folder, target, names if is_ours(target) else [])
+                _move(folder, target, names)
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -164,9 +166,20 @@ def _say_waiting(target: Path, pid: str) -> None:
     say(f"{target}: pid {pid} writes there; waiting until it ends, to take the place of its files")
 
 
+def _refuse_foreign(target: Path, names: Sequence[str], is_ours: Callable[[Path], bool]) -> None:
+    """Raise a ConfigError where a file of another program would be written over."""
+    there = [name for name in names if (target / name).exists()]
+    if there and not is_ours(target):
+        raise ConfigError(
+            f"{target}: holds a {there[0]} of another program, which would be written over; name "
+            "another folder"
+        )
+
+
 def _move(folder: Path, target: Path, names: Sequence[str]) -> None:
     made = {path.name for path in folder.iterdir()} - {".lock"}
-    for name in made:
+    # In the order of `names`: the first ones tell whose folder it is, should a kill come between.
+    for name in [*filter(made.__contains__, names), *sorted(made.difference(names))]:
         (folder / name).replace(target / name)
     for name in set(names) - made:
         (target / name).unlink(missing_ok=True)

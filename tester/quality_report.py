@@ -1,0 +1,99 @@
+"""What test.py says of how good the children are: numbers, and a picture to choose noise by."""
+
+from pathlib import Path
+from typing import Any
+
+from base.base_data_loader import BaseDataLoader
+from generation.generator import Generator
+from generation.quality import ALL, FEWEST, Group, Quality, Row, as_json, measure_quality
+from logger.lettering import class_names
+from logger.panels import Curve, Panel, Panels, save_panels
+from utils.output import say
+
+SHOWN = {"class_kept": "class kept", "new": "new", "density": "density"}
+EXPLANATION = (
+    "Class kept: the share of children that a small classifier, trained on the real training "
+    "images, puts in their class.",
+    "New: the share of children that are no near copies of a training image.",
+    "Density: 1 where children lie as thickly among held-out real images as those do themselves, "
+    "0 where they are unlike any of them.",
+    'How to read it: too little noise makes copies, so that "new" is low. Too much makes images '
+    'of no class, so that "class kept" and "density" fall.',
+    "Right is the most noise at which both are still about as high as the dashed lines, those of "
+    "held-out real images.",
+    "For comparison: copies of the originals, which are never new, and the originals turned or "
+    "mirrored.",
+)
+
+
+def report_quality(
+    maker: Generator, held_out: tuple[str, BaseDataLoader], seed: int, folder: Path
+) -> dict[str, Any]:
+    """Measure the children, draw quality.png into `folder`, and give what quality.json says.
+
+    Args:
+        held_out: the name of the split of the held-out images, and their loader.
+    """
+    split, loader = held_out
+    quality = measure_quality(maker, loader, seed)
+    names = maker.loader.dataset.labels.names
+    draw_quality(quality, names, maker.settings.unit, folder / "quality.png")
+    asked = [level for level in maker.settings.levels() if level in quality.levels]
+    say(_sentence(quality, asked[0]))
+    return {
+        "held_out": {"split": split, "count": loader.count},
+        "unit": maker.settings.unit,
+        "levels": quality.levels,
+        "classes_left_out": quality.left_out,
+        "classes": as_json(quality, names),
+    }
+
+
+def draw_quality(quality: Quality, names: tuple[str, ...], unit: str, path: Path) -> None:
+    """For each class a chart over the levels of noise."""
+    short = class_names(names)
+    panels = [_panel(group, ALL if group.label is None else short[group.label])
+              for group in quality.groups]  # fmt: skip
+    title = "How much noise is still right: the children of each class at each level"
+    if quality.left_out:
+        title += f" (the {len(panels) - 1} largest of {len(panels) - 1 + quality.left_out})"
+    ticks = ["copies", *(f"{level:g}" for level in quality.levels), "turned"]
+    axis = "noise" if unit == "absolute" else f"noise, in units of: {unit}"
+    picture = Panels(panels, ticks, 1, axis, "held-out real images", title, EXPLANATION)
+    save_panels(picture, path)
+
+
+def _panel(group: Group, title: str) -> Panel:
+    order = {"copies": 0, "children": 1, "symmetries": 2}
+    made = sorted((row for row in group.rows if row.made_by in order),
+                  key=lambda row: (order[row.made_by], row.noise or 0.0))  # fmt: skip
+    real = next(row for row in group.rows if row.made_by == "held out")
+    is_small = group.held_out < FEWEST
+    curves = {
+        shown: Curve(
+            [row.measures[name].value for row in made],
+            None if is_small else real.measures[name].value,
+        )
+        for name, shown in SHOWN.items()
+    }
+    note = f"{group.training:,} training, {group.held_out:,} held out"
+    if is_small:
+        note += ": too few to compare"
+    return Panel(title, curves, note)
+
+
+def _sentence(quality: Quality, level: float) -> str:
+    """The children of a level in words, all classes together, beside held-out real images."""
+
+    def told(row: Row) -> list[str]:
+        values = [row.measures[name].value for name in SHOWN]
+        return ["none" if value is None else f"{value:.2f}" for value in values]
+
+    rows = quality.groups[0].rows
+    made = told(next(row for row in rows if row.noise == level))
+    real = told(next(row for row in rows if row.made_by == "held out"))
+    parts = ", ".join(
+        f"{name} {own} ({other})"
+        for name, own, other in zip(SHOWN.values(), made, real, strict=True)
+    )
+    return f"children at noise {level:g}, and held-out real images: {parts}; see quality.png"
