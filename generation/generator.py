@@ -11,6 +11,7 @@ import torch
 from base.base_data_loader import BaseDataLoader
 from data_loader.augmentation import turned
 from generation.children import Child, Children
+from generation.classifier import Augmentation
 from generation.methods import BEYOND, SMALLEST, Gaussians, Neighbours
 from generation.units import ClassSpread, class_spread, code_spread
 from generation.views import View, Views
@@ -97,10 +98,16 @@ class Generator:
         """The images that children are made of, turned as they are, [n, C, H, W]."""
         return self._views.of([(child.source, child.symmetry) for child in children]).images
 
-    def turn_randomly(self, images: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        """Images [n, C, H, W], each turned in a random way that keeps its height and width."""
-        which = torch.randint(self._views.symmetries, (len(images),), generator=random)
-        return turned(images, which.to(images.device))
+    @property
+    def turning(self) -> Augmentation | None:
+        """What a classifier is taught to take as the same, where children are turned: images
+        turned in the ways that keep their height and width."""
+
+        def turn(images: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+            which = torch.randint(self._views.symmetries, (len(images),), generator=random)
+            return turned(images, which.to(images.device))
+
+        return turn if self.settings.symmetries else None
 
     def generate(self, children: Children) -> Iterator[Generated]:
         """The planned children as arrays in the layout of the data set, a batch at a time."""

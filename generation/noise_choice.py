@@ -14,7 +14,6 @@ import torch
 
 from base.base_data_loader import BaseDataLoader
 from generation.children import Child, plan_children
-from generation.classifier import Augmentation
 from generation.generator import Generator
 from generation.judge import Judge, images_of, shrunk, some_of
 from generation.measures import density
@@ -136,7 +135,7 @@ def _looked_at(maker: Generator, chosen: BaseDataLoader, levels: list[float], se
     labels = chosen.dataset.labels
     aside, others = _set_aside(chosen, seed)
     known = images_of(chosen.of(others))
-    judge = Judge(known, len(labels.names), seed, _turning(maker))
+    judge = Judge(known, len(labels.names), seed, maker.turning)
     plans = [_plan(maker.settings, level, aside, labels.indices, seed) for level in levels]
     originals = maker.completed(plans[0])
     of_children = labels.indices[[child.source for child in originals]]
@@ -163,11 +162,6 @@ def _set_aside(chosen: BaseDataLoader, seed: int) -> tuple[torch.Tensor, torch.T
         aside.append(own[:count])
         others.append(own[count:] if len(own) > 1 else own)
     return torch.cat(aside), torch.cat(others)
-
-
-def _turning(maker: Generator) -> Augmentation | None:
-    """What the classifier is shown where children are turned: turned images, too."""
-    return maker.turn_randomly if maker.settings.symmetries else None
 
 
 def _plan(

@@ -75,7 +75,7 @@ def measure_quality(maker: Generator, held_out: BaseDataLoader, seed: int) -> Qu
     """
     chosen = some_of(maker.loader, MOST_TRAINING)
     labels = maker.loader.dataset.labels
-    judge = Judge(images_of(chosen), len(labels.names), seed)
+    judge = Judge(images_of(chosen), len(labels.names), seed, maker.turning)
     held = judge.look(images_of(some_of(held_out, MOST_HELD_OUT)))
     sizes = torch.bincount(labels.indices[maker.loader.indices], minlength=len(labels.names))
     measured = sizes.argsort(descending=True, stable=True)[:MOST_CLASSES]
