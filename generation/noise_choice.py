@@ -28,7 +28,7 @@ LEVELS = {
 }
 SHARE = 0.3  # of the images of a class, set aside
 ROUNDS = 2  # with other images set aside each time
-PER_CLASS = 64  # children of a class at each level and in each round
+PER_CLASS = 32  # children of a class at each level and in each round
 MOST = 4000  # training images that are looked at
 FEWEST = 30  # images of a class, below which its level is chosen together with that of others
 KEPT, DENSE = 0.95, 0.9  # of what the originals have, which children must have to be as good
