@@ -40,8 +40,8 @@ class ClassifierSettings:
     """
 
     steps: int = 700
-    batch_size: int = 128
-    rate: float = 2e-3
+    batch_size: int = 64
+    rate: float = 4e-3
     balanced: bool = True
     weighted: bool = False
     share: float = 0.5

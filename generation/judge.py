@@ -17,7 +17,7 @@ from generation.classifier import (
 )
 from generation.measures import are_new, nearest
 
-SETTINGS = ClassifierSettings(steps=120)  # as many as a report of seconds allows
+SETTINGS = ClassifierSettings(steps=250)  # as many as a report of seconds allows
 LARGEST_SIDE = 64  # pixels, to which larger images are averaged down
 FEWEST = 10  # images of a class, to which no cut goes
 

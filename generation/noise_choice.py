@@ -1,9 +1,9 @@
-"""How much noise is right for each class: the most at which children are as good as originals.
+"""How much noise is right for each class: the most at which children are as good as without it.
 
 It is found among the training images alone. Some of them are set aside; a small classifier learns
-from the others; children are made of those set aside, and held beside the very images that they
-are made of, which the classifier has not seen either. So the images that a test or a study holds
-out have no part in the choice.
+from the others; children are made of those set aside, which the classifier has not seen, and held
+beside those without noise, and beside the images that they are made of. So the images that a test
+or a study holds out have no part in the choice.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ ROUNDS = 2  # with other images set aside each time
 PER_CLASS = 32  # children of a class at each level and in each round
 MOST = 4000  # training images that are looked at
 FEWEST = 30  # images of a class, below which its level is chosen together with that of others
-KEPT, DENSE = 0.95, 0.9  # of what the originals have, which children must have to be as good
+KEPT, DENSE = 0.05, 0.1  # what children may lose of both by noise and still be as good
 
 
 class Step(NamedTuple):
@@ -54,6 +54,7 @@ class Choice(NamedTuple):
     originals: Step
     """What the originals themselves have."""
     curve: list[Step]
+    """From children without noise on."""
 
 
 class NoiseChoice(NamedTuple):
@@ -103,11 +104,12 @@ def choose_noise(maker: Generator, seed: int) -> NoiseChoice:
 
 
 def _levels(maker: Generator) -> list[float]:
+    """No noise, and what is tried."""
     settings = maker.settings
     if settings.unit in LEVELS:
-        return list(LEVELS[settings.unit])
+        return [0.0, *LEVELS[settings.unit]]
     spread = float(maker.code_spread.mean())
-    return [float(f"{level * spread:.2g}") for level in LEVELS["code"]]
+    return [0.0, *(float(f"{level * spread:.2g}") for level in LEVELS["code"])]
 
 
 def _groups(labels: torch.Tensor) -> list[list[int]]:
@@ -177,24 +179,25 @@ def _plan(
 
 
 def _choice(labels: list[int], rounds: list[_Round], levels: list[float]) -> Choice:
-    """The most noise up to which children of some classes are as good as their originals."""
-    originals, *curve = _steps(labels, rounds, [0.0, *levels])
-    good = 0
-    while good < len(curve) and not _lacks(curve[good], originals):
+    """The most noise up to which children of some classes are as good as without it."""
+    originals, *curve = _steps(labels, rounds, levels)
+    good = 1
+    while good < len(curve) and not _lacks(curve[good], curve[0]):
         good += 1
-    if not good:
-        lack = _lacks(curve[0], originals)
-        reason = f"the least that was tried, though already there {lack}: train the model better"
+    if good == 1:
+        reason = f"the least that was tried, though already there {_lacks(curve[1], curve[0])}"
     elif good == len(curve):
-        reason = "the most that was tried, and children are still as good as their originals"
+        reason = "the most that was tried, and children are still as good as without noise"
     else:
-        reason = f"at {curve[good].noise:g} {_lacks(curve[good], originals)}"
-    return Choice(labels, curve[max(good - 1, 0)].noise, reason, originals, curve)
+        reason = f"at {curve[good].noise:g} {_lacks(curve[good], curve[0])}"
+    if lack := _lacks(curve[0], originals):
+        reason += f"; beside their originals {lack} even without noise"
+    return Choice(labels, curve[max(good - 1, 1)].noise, reason, originals, curve)
 
 
 def _steps(labels: list[int], rounds: list[_Round], levels: list[float]) -> Iterator[Step]:
-    """What was measured of the originals and at each level, means over the rounds."""
-    for place, level in enumerate(levels):
+    """What was measured of the originals, and of children at each level, means over the rounds."""
+    for place, level in enumerate([0.0, *levels]):
         kept, dense = [], []
         for part in rounds:
             own, (known, points) = np.isin(part.labels, labels), part.known
@@ -205,11 +208,11 @@ def _steps(labels: list[int], rounds: list[_Round], levels: list[float]) -> Iter
         yield Step(level, float(np.mean(kept)), float(np.mean(found)) if found else None)
 
 
-def _lacks(step: Step, originals: Step) -> str:
-    """What children have less of than their originals, '' where they are as good."""
-    if step.class_kept < KEPT * originals.class_kept:
-        return f"class kept falls to {step.class_kept:.2f} from {originals.class_kept:.2f}"
-    if step.density is not None and originals.density is not None:
-        if step.density < DENSE * originals.density:
-            return f"density falls to {step.density:.2f} from {originals.density:.2f}"
+def _lacks(step: Step, other: Step) -> str:
+    """What images have less of than others, '' where they are as good."""
+    if step.class_kept < other.class_kept - KEPT:
+        return f"class kept falls to {step.class_kept:.2f} from {other.class_kept:.2f}"
+    if step.density is not None and other.density is not None:
+        if step.density < other.density - DENSE:
+            return f"density falls to {step.density:.2f} from {other.density:.2f}"
     return ""
