@@ -1,6 +1,7 @@
 """Testing a trained model: scores beside their baselines, generated arrays, pictures."""
 
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from generation.children import Children, originals, plan_children
 from generation.generator import Generator, code_spread
 from logger.lettering import undrawable
 from logger.tables import columns
+from report.of_test import write_test_page
 from tester.array_writer import check_room, write_generated
 from tester.baselines import baselines
-from tester.code_pictures import LARGEST_PRINTED, CodePictures
+from tester.code_pictures import LARGEST_PRINTED, CodePictures, Spread, spread_of
+from tester.page_facts import Split, errors_by_class, gallery_of, page_facts
 from tester.pictures import Pictures
-from tester.scores import Scorer
+from tester.scores import Scorer, Scores
 from trainer.evaluator import code_use
 from trainer.experiment import Experiment
 from utils.config.messages import Problem, refuse
@@ -40,7 +43,7 @@ class Tester:
     files: tuple[str, ...] = (
         "metrics.json", "gen_data.npy", "gen_label.npy", "generated.json", "generated.png",
         "reconstructions.png", "interpolation.png", "denoised.png", "noise.png", "latent.png",
-        "prior.png", "posterior.png", "random_codes.png", "latent_grid.png",
+        "prior.png", "posterior.png", "random_codes.png", "latent_grid.png", "report.html",
     )  # fmt: skip
 
     def __init__(self, experiment: Experiment) -> None:
@@ -67,6 +70,11 @@ class Tester:
         return Scorer(self.evaluator, baselines(self.loader, self.model.code_size))
 
     @cached_property
+    def spread(self) -> Spread:
+        """Where the codes of the training images lie."""
+        return spread_of(self.evaluator, self.loader)
+
+    @cached_property
     def children(self) -> Children:
         """The images to make."""
         if self.config.generation.split == "images":
@@ -86,23 +94,54 @@ class Tester:
 
     def report(self, folder: Path) -> None:
         """Score, generate and draw into `folder`."""
-        scores = self.score()
+        measured = self.score()
+        scores = self.scorer.as_json(measured)
         say(score_table(scores))
         write_json(folder / "metrics.json", scores | self.facts())
         if note := undrawable(self.experiment.dataset.labels.names):
             say(note)
         self.generate(folder)
         self.draw(folder)
+        names = list(self.experiment.dataset.labels.names)
+        self.write_page(folder, self.shown_splits(measured), names)
 
-    def score(self) -> dict[str, Any]:
+    def score(self) -> dict[str, Scores]:
         """The scores of each split, and those of the baselines on it.
 
         Where images are corrupted, a split's scores are those of the cleaned images; `corrupted`
         are the scores without cleaning, and `psnr_gain` is what the model adds to their PSNR in
         dB.
         """
-        scores = {name: self.scorer.scores(split, name) for name, split in self.splits.items()}
-        return self.scorer.as_json(scores)
+        return {name: self.scorer.scores(split, name) for name, split in self.splits.items()}
+
+    def shown_splits(self, measured: dict[str, Scores]) -> list[Split]:
+        """The splits as the page shows them."""
+        return [
+            Split(
+                name, loader, measured[name].errors(),
+                loader.dataset.labels.indices[loader.indices].numpy(), "image {}".format,
+            )
+            for name, loader in self.splits.items()
+        ]  # fmt: skip
+
+    def write_page(
+        self, folder: Path, splits: list[Split], classes: list[str], notes: Sequence[str] = ()
+    ) -> None:
+        """The page of the report, which shows the other files of `folder`.
+
+        Args:
+            classes: the names that the labels of `splits` count.
+            notes: what it says at its top besides.
+        """
+        gallery = gallery_of(splits, self.evaluator, self.spread.plane, classes)
+        by_class = errors_by_class(splits, classes)
+        facts = page_facts(self.experiment, by_class, self.again(), list(notes))
+        write_test_page(folder, facts, gallery)
+
+    def again(self) -> list[str]:
+        """The arguments of test.py, after -r, that make this report again."""
+        changed = self.experiment.start.overrides
+        return ["-s", *changed] if changed else []
 
     def facts(self) -> dict[str, Any]:
         """What model this is, and what of its config was changed for this test."""
@@ -152,7 +191,7 @@ class Tester:
         pictures.noise_levels(
             levels if len(levels) > 1 else [times * levels[0] for times in (1, 2, 4, 8)]
         )
-        pictures.cloud()
+        pictures.cloud(self.spread)
         if "logvar" in self.model.gives:
             pictures.prior(seed)
             pictures.posterior(seed)
