@@ -1,4 +1,4 @@
-"""Sections that a page has where their files lie in its folder: each is independent of the rest."""
+"""Sections that a page has where their files lie in its folder, each by itself."""
 
 import csv
 import json

@@ -47,7 +47,7 @@ class Group(NamedTuple):
 
     number: int
     name: str
-    count: int
+    images: int
     colour: str
     path: str
 

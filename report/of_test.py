@@ -80,9 +80,7 @@ def score_rows(report: dict[str, Any], best: dict[str, str]) -> list[dict[str, A
     return rows
 
 
-def _best_of(
-    makers: dict[str, Any], rivals: list[str], name: str, mode: str | None
-) -> str | None:
+def _best_of(makers: dict[str, Any], rivals: list[str], name: str, mode: str | None) -> str | None:
     found = {maker: value for maker in rivals if (value := makers[maker].get(name)) is not None}
     if not found or mode is None:
         return None
@@ -131,4 +129,4 @@ def _epoch_told(best: int | None, monitor: str, tested: int, trained: int) -> st
     told = f"The run trained {trained:,} epochs; this test is of epoch {tested}."
     if best is None:
         return told
-    return f"{told} The best by '{monitor}' is epoch {best}, the dashed line."
+    return f"{told} The best by '{monitor}' is epoch {best}, the dotted line."

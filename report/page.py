@@ -10,7 +10,7 @@ from PIL import Image
 
 NAME = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
-EXACT_ZERO = 1e-8  # a score below it is rounding
+EXACT_ZERO = 1e-6  # a score below it is rounding
 
 
 def write_page(folder: Path, template: str, content: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ import platform
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,7 +83,9 @@ def _run(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Thumbnails of images and of their reconstructions, and their codes on the plane."""
     evaluator.model.eval()
-    images, made, points = [], [], []
+    images: list[np.ndarray] = []
+    made: list[np.ndarray] = []
+    points: list[np.ndarray] = []
     chosen = split.loader.of(split.loader.indices[torch.from_numpy(places)])
     for batch in chosen.batches():
         output = evaluator.run(evaluator.shown(batch))
@@ -132,8 +135,8 @@ def page_facts(
     }
     return Facts(
         config=experiment.config.as_json(),
-        run=start.folder or start.path.parent,
-        layers=[tuple(row) for row in experiment.model.rows()],
+        run=start.folder or Path(),
+        layers=[(row.layer, row.output, row.parameters) for row in experiment.model.rows()],
         best={name: metric.best for name, metric in metrics.items()},
         classes=classes,
         notes=notes,

@@ -12,7 +12,7 @@ from utils.config.sections import GenerationSection
 
 FILES = {
     "metrics.json", "reconstructions.png", "interpolation.png", "latent.png", "noise.png",
-    "gen_data.npy", "gen_label.npy", "generated.json", "generated.png",
+    "gen_data.npy", "gen_label.npy", "generated.json", "generated.png", "report.html",
 }  # fmt: skip
 
 
