@@ -113,7 +113,8 @@ class ImagesTester(Tester):
         if "classes" in found:
             say(class_table(found["classes"]))
         write_json(folder / "metrics.json", content | {SPLIT: found} | self.facts())
-        self._draw_found(folder, splits, conformal)
+        if self.config.generation.pictures:
+            self._draw_found(folder, splits, conformal)
         if self._makes_children:
             self.generate(folder)
         names = [*self._known_names(), *([] if self.images.has_labels else [UNLABELLED])]

@@ -101,7 +101,8 @@ class Tester:
         if note := undrawable(self.experiment.dataset.labels.names):
             say(note)
         self.generate(folder)
-        self.draw(folder)
+        if self.config.generation.pictures:
+            self.draw(folder)
         names = list(self.experiment.dataset.labels.names)
         self.write_page(folder, self.shown_splits(measured), names)
 

@@ -117,6 +117,7 @@ def test_a_member_keeps_the_folder_that_it_had_before_there_were_trainers(small,
     content = json.loads(json.dumps(member.config)) | {"name": "small"}
     before = ("epochs", "monitor", "early_stop", "precision", "compile")
     content["trainer"] = {key: content["trainer"][key] for key in before}
+    del content["generation"]["pictures"]
     data = build(config, catalogue(), "dataset").fingerprint()
     mark = zlib.crc32(json.dumps([content, data]).encode())
     assert member.folder.name == f"small-0-seed1-{mark:08x}"
@@ -178,6 +179,9 @@ def test_a_member_is_found_again_unless_it_would_be_trained_otherwise(small):
         return [member.folder.name for member in plan_sweep(config, catalogue())]
 
     assert folders() == folders(save_period=3)
+    before = folders()
+    small["generation"] = {"pictures": False}
+    assert folders() == before
     assert folders() != folders(epochs=7)
 
 
