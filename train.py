@@ -50,6 +50,7 @@ def train(start: "Start", device: str, ranks: Ranks) -> None:
         ranks.in_turn(trainer.go_on)
         trainer.announce()
         trainer.train()
+        trainer.announce_next()
 
 
 if __name__ == "__main__":

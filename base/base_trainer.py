@@ -97,6 +97,9 @@ class BaseTrainer:
     def announce(self) -> None:
         """Say what is about to be trained, on what, and where."""
 
+    def announce_next(self) -> None:
+        """Say what can be done with a run that has ended."""
+
     def go_on(self) -> None:
         """Go on from the checkpoint of the experiment, if it has one.
 

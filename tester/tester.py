@@ -1,10 +1,12 @@
 """Testing a trained model: scores beside their baselines, generated arrays, pictures."""
 
 import json
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from base.base_data_loader import BaseDataLoader
 from generation.children import Children, originals, plan_children
@@ -177,30 +179,33 @@ class Tester:
         say(f"{self.children.count} generated images from {len(sources)} of split '{split}'")
 
     def draw(self, folder: Path) -> None:
-        """Every picture that this model allows."""
+        """Every picture that this model allows, under a progress bar where someone watches."""
         pictures = Pictures(self.generator, folder)
-        pictures.generated(self.children)
-        pictures.reconstructions()
-        pictures.interpolation()
-        self._draw_codes(CodePictures(self.generator, folder))
+        due: list[Callable[[], None]] = [
+            partial(pictures.generated, self.children),
+            pictures.reconstructions,
+            pictures.interpolation,
+            *self._pictures_of_codes(CodePictures(self.generator, folder)),
+        ]
         if self.evaluator.corrupter:
-            pictures.denoised(self.validation or self.loader)
+            due.append(partial(pictures.denoised, self.validation or self.loader))
+        for draw in tqdm(due, "drawing", leave=False, disable=None):
+            draw()
 
-    def _draw_codes(self, pictures: CodePictures) -> None:
+    def _pictures_of_codes(self, pictures: CodePictures) -> Iterator[Callable[[], None]]:
         size, settings, seed = self.model.code_size, self.config.generation, self.config.seed
         levels = settings.levels()
-        pictures.noise_levels(
-            levels if len(levels) > 1 else [times * levels[0] for times in (1, 2, 4, 8)]
-        )
-        pictures.cloud(self.spread)
+        levels = levels if len(levels) > 1 else [times * levels[0] for times in (1, 2, 4, 8)]
+        yield partial(pictures.noise_levels, levels)
+        yield lambda: pictures.cloud(self.spread)
         if "logvar" in self.model.gives:
-            pictures.prior(seed)
-            pictures.posterior(seed)
+            yield partial(pictures.prior, seed)
+            yield partial(pictures.posterior, seed)
         if size <= LARGEST_PRINTED:
             codes = self.evaluator.encode(self.loader).flatten(1)
-            pictures.random_codes(codes, seed)
+            yield partial(pictures.random_codes, codes, seed)
             if size == 2:
-                pictures.code_grid(codes, settings.grid or 15)
+                yield partial(pictures.code_grid, codes, settings.grid or 15)
 
     def _code_use(self, loader: BaseDataLoader) -> dict[str, Any]:
         """How much a VAE tells in its code; the KL of each number where they are few."""
