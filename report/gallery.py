@@ -90,10 +90,11 @@ def _item(gallery: Gallery, places: np.ndarray, place: int) -> list[Any]:
     """x, y, class, split, name, error."""
     splits = sorted(set(gallery.splits))
     across, down = places[place].tolist()
+    error = gallery.errors[place]  # JSON has no NaN
     return [
         round(across, 1), round(down, 1), int(gallery.labels[place]),
         splits.index(gallery.splits[place]), gallery.names[place],
-        float(f"{gallery.errors[place]:.4g}"),
+        float(f"{error:.4g}") if math.isfinite(error) else None,
     ]  # fmt: skip
 
 
@@ -126,6 +127,7 @@ def _thumbnail(image: np.ndarray) -> str:
 
 def _on_paper(points: np.ndarray) -> np.ndarray:
     """Points brought into the scatter's picture, upwards as in a plot, [n, 2]."""
+    points = np.nan_to_num(points)
     low, high = points.min(0), points.max(0)
     shares = (points - low) / np.where(high > low, high - low, 1)
     room = np.array([WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN])

@@ -223,6 +223,13 @@ def test_pictures_that_would_be_too_large_are_of_fewer_images():
     assert len(content["worst"]) == WORST
 
 
+def test_an_error_that_is_no_number_does_not_spoil_the_page():
+    gallery = gallery_with(["a"], 3, 4)
+    gallery.errors[1], gallery.points[2] = np.nan, np.nan
+    points = gallery_content(gallery)["data"]["points"]
+    assert json.loads(json.dumps(points, allow_nan=False))[1][5] is None
+
+
 def test_two_hundred_classes_have_a_box_and_a_colour_each():
     names = [f"class {place} <b>" for place in range(200)]
     groups = gallery_content(gallery_with(names, 400, 4))["groups"]
