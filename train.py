@@ -37,9 +37,9 @@ def begin(args: argparse.Namespace) -> "Start":
     content = None if args.resume else apply_overrides(read_json(args.config), args.set)
     from trainer.start import Start
 
-    if content is None:
-        return Start.resumed(args.resume, args.set)
-    return Start.new(content, args.config, args.set)
+    if content is not None:
+        return Start.new(content, args.config, args.set)
+    return Start.resumed(args.resume, args.set)
 
 
 def train(start: "Start", device: str, ranks: Ranks) -> None:

@@ -83,7 +83,7 @@ class BaseTrainer:
         self.kept |= parts
 
     def train(self) -> None:
-        """Train the epochs that remain.
+        """Train the epochs that remain, and say what to do next.
 
         Raises:
             TrainingError: a number is no longer finite; no checkpoint holds such weights.
@@ -93,9 +93,13 @@ class BaseTrainer:
             while not self.is_finished():
                 self._finish_epoch(self.train_epoch(self.epoch + 1))
                 self.stop_if_asked()
+        self.announce_next()
 
     def announce(self) -> None:
         """Say what is about to be trained, on what, and where."""
+
+    def announce_next(self) -> None:
+        """Say what can be done with a run that has ended."""
 
     def go_on(self) -> None:
         """Go on from the checkpoint of the experiment, if it has one.

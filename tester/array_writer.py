@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from base.base_dataset import BaseDataset
 from generation.children import Child, Children
@@ -102,10 +103,14 @@ def write_generated(
             for name in ("data", "label")
         )
         record = files.enter_context(Record(folder / "generated.json", facts, generator.settings))
+        bar = files.enter_context(
+            tqdm(total=children.count, desc="generating", leave=False, disable=None)
+        )
         for made in generator.generate(children):
             data.add(made.data)
             labels.add(made.labels)
             record.add(made.children)
+            bar.update(len(made.children))
 
 
 def check_room(

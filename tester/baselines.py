@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -14,6 +15,9 @@ MOST_FITTED = 2**27
 # points are given in float32.
 ROUNDING = 1e-13
 
+# Components of the smaller PCA beside one that all but holds the image.
+FEW = (16, 64)
+
 Reconstruct = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -23,22 +27,26 @@ def baselines(loader: BaseDataLoader, code_size: int) -> dict[str, Reconstruct]:
     Args:
         loader: the training images, which both baselines are fitted to.
         code_size: the numbers in the model's code; PCA gets as many components, or as many as
-            the images have.
+            the images have. A code half as large as the image or larger leaves nothing to
+            summarise; beside it stand PCA of FEW components, "pca_16" and "pca_64".
     """
     step = -(-loader.count * math.prod(loader.dataset.shape) // MOST_FITTED)
     spaced = loader.of(loader.indices[::step])
     images = torch.cat([batch.images.flatten(1).cpu() for batch in spaced.batches()])
+    size = math.prod(loader.dataset.shape)
+    few = [most for most in FEW if 2 * code_size >= size > most and most < code_size]
     mean, components = principal_components(images, code_size)
 
     def mean_image(images: torch.Tensor) -> torch.Tensor:
         return mean.to(images).expand(len(images), -1).view_as(images)
 
-    def pca(images: torch.Tensor) -> torch.Tensor:
-        basis = components.to(images)
+    def pca(images: torch.Tensor, most: int = code_size) -> torch.Tensor:
+        basis = components[:, :most].to(images)
         centred = images.flatten(1) - mean.to(images)
         return (centred @ basis @ basis.T + mean.to(images)).view_as(images)
 
-    return {"mean_image": mean_image, "pca": pca}
+    smaller = {f"pca_{most}": partial(pca, most=most) for most in few}
+    return {"mean_image": mean_image, "pca": pca, **smaller}
 
 
 def principal_components(points: torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,8 +1,12 @@
 """Pictures of the code: what noise, chance and place in it look like as images."""
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from torch.nn.functional import pad
 
+from base.base_data_loader import BaseDataLoader
 from generation.children import Child
 from generation.generator import Generator
 from logger.figures import Grid
@@ -10,6 +14,7 @@ from logger.lettering import class_names
 from logger.scatter import Cloud, save_cloud
 from tester.baselines import principal_components
 from tester.pictures import UNITS, Drawer
+from trainer.evaluator import Evaluator
 from utils.config.sections import GenerationSection
 from utils.seed import PREVIEW, generator, mix
 
@@ -18,6 +23,47 @@ MOST_LEVELS = 12  # rows of noise
 CLOUD = 3000  # codes in the scatter
 LARGEST_PRINTED = 8  # numbers of a code that fit above a picture
 INNER = (0.02, 0.98)  # the share of codes that a grid of codes spans
+
+
+class Plane(NamedTuple):
+    """A plane through the codes, for the eye: that of their first two principal components."""
+
+    mean: torch.Tensor
+    directions: torch.Tensor | None
+    """[D, 2]; None where a code has two numbers and is such a plane by itself."""
+
+    def of(self, codes: torch.Tensor) -> torch.Tensor:
+        """Codes [n, D] as points [n, 2]."""
+        if self.directions is None:
+            return codes
+        points = (codes - self.mean) @ self.directions
+        return pad(points, (0, 2 - points.shape[1]))
+
+    @property
+    def told(self) -> str:
+        """What its two axes are."""
+        if self.directions is None:
+            return "by its two numbers"
+        return f"{len(self.mean):,} numbers, by the first two principal components"
+
+
+class Spread(NamedTuple):
+    """Where the codes of training images lie."""
+
+    points: np.ndarray
+    """On the plane, [n, 2]."""
+    labels: np.ndarray
+    """Their classes, [n]."""
+    plane: Plane
+
+
+def spread_of(evaluator: Evaluator, loader: BaseDataLoader) -> Spread:
+    """The codes of at most CLOUD of a loader's images, on a plane of their own."""
+    some = loader.of(loader.indices[:: max(1, loader.count // CLOUD)])
+    codes = evaluator.encode(some).flatten(1)
+    plane = plane_of(codes)
+    labels = loader.dataset.labels.indices[some.indices].numpy()
+    return Spread(plane.of(codes).numpy(), labels, plane)
 
 
 class CodePictures(Drawer):
@@ -108,17 +154,15 @@ class CodePictures(Drawer):
         )
         self.save("random_codes.png", grid)
 
-    def cloud(self) -> None:
+    def cloud(self, spread: Spread) -> None:
         """A scatter of the codes of images, coloured by class."""
-        labels = self.dataset.labels
-        some = self.loader.of(self.loader.indices[:: max(1, self.loader.count // CLOUD)])
-        codes = self.evaluator.encode(some).flatten(1)
-        what, title = "component", f"The codes, {codes.shape[1]:,} numbers each, by PCA"
-        if codes.shape[1] == 2:
+        what = "component"
+        title = f"The codes, {self.model.code_size:,} numbers each, by PCA"
+        if self.model.code_size == 2:
             what, title = "number", "The codes"
         axes = (f"first {what}", f"second {what}")
-        classes = labels.indices[some.indices].numpy()
-        cloud = Cloud(on_plane(codes).numpy(), classes, class_names(labels.names), axes, title)
+        names = class_names(self.dataset.labels.names)
+        cloud = Cloud(spread.points, spread.labels, names, axes, title)
         save_cloud(cloud, self.folder / "latent.png")
 
     def _decoded(self, points: torch.Tensor) -> list:
@@ -126,13 +170,11 @@ class CodePictures(Drawer):
         return self.rgb(self.evaluator.decode(points.view(-1, *self.model.code_shape)))
 
 
-def on_plane(codes: torch.Tensor) -> torch.Tensor:
-    """Codes [N, D] on the plane of their first two principal components, [N, 2]; 2-D as is."""
+def plane_of(codes: torch.Tensor) -> Plane:
+    """The plane of the first two principal components of codes [N, D]; of 2-D ones their own."""
     if codes.shape[1] == 2:
-        return codes
-    mean, directions = principal_components(codes, 2)
-    points = (codes - mean) @ directions
-    return pad(points, (0, 2 - points.shape[1]))
+        return Plane(codes.mean(0), None)
+    return Plane(*principal_components(codes, 2))
 
 
 def _in_rows(entries: list, length: int) -> list[list]:

@@ -13,6 +13,7 @@ from logger.lettering import undrawable
 from tester.conformal import Conformal
 from tester.findings import class_errors, class_table, sentence, unlike_scores
 from tester.odd_pictures import SHOWN, Odd, draw_errors, draw_oddest
+from tester.page_facts import Split
 from tester.score_files import ScoreFiles, check_apart, check_disk
 from tester.scores import MODEL, Scores
 from tester.tester import Tester, score_table, write_json
@@ -22,6 +23,7 @@ from utils.errors import ConfigError
 from utils.output import say
 
 SPLIT = "images"  # what the new images are called among the splits
+UNLABELLED = "new, of no known class"
 
 
 class ImagesTester(Tester):
@@ -45,7 +47,7 @@ class ImagesTester(Tester):
     default_folder = "images"
     files: tuple[str, ...] = (
         "metrics.json", "scores.csv", "codes.npy", "reconstructions.npy", "oddest.png",
-        "errors.png", "gen_data.npy", "gen_label.npy", "generated.json",
+        "errors.png", "gen_data.npy", "gen_label.npy", "generated.json", "report.html",
     )  # fmt: skip
 
     def __init__(
@@ -103,9 +105,30 @@ class ImagesTester(Tester):
         if "classes" in found:
             say(class_table(found["classes"]))
         write_json(folder / "metrics.json", content | {SPLIT: found} | self.facts())
-        self._draw_found(folder, splits, conformal)
+        if self.draws:
+            self._draw_found(folder, splits, conformal)
         if self.making:
             self.generate(self.making, folder)
+        names = [*self._known_names(), *([] if self.images.has_labels else [UNLABELLED])]
+        self.write_page(folder, self.shown_splits(splits), names, [sentence(found)])
+
+    def shown_splits(self, measured: dict[str, Scores]) -> list[Split]:
+        """The splits as the page shows them, the new images among them."""
+        labels = self.images.dataset.labels.indices.numpy()
+        if not self.images.has_labels:
+            labels = np.full(len(labels), len(self._known_names()))
+        new = Split(SPLIT, self.loader_of_new, measured[SPLIT].errors(), labels, self._title)
+        return [*super().shown_splits(measured), new]
+
+    def again(self) -> list[str]:
+        """The arguments of test.py, after -r, that make this report again."""
+        label = ["--labels", str(self.label_path)] if self.label_path else []
+        return ["--images", str(self.path), *label, "--alpha", str(self.alpha), *super().again()]
+
+    def _known_names(self) -> list[str]:
+        """The names of classes: those of training, then those that only new images have."""
+        own, known = self.images.dataset.labels.names, self.experiment.dataset.labels.names
+        return list(own if self.images.has_labels else known)
 
     def _say_notes(self) -> None:
         if note := self.images.dataset.note:
@@ -179,9 +202,12 @@ class ImagesTester(Tester):
         }
         draw_errors(groups, conformal, folder / "errors.png")
 
+    def _title(self, place: int) -> str:
+        return self.images.name(place) if self.images.names else f"image {place}"
+
     def _name(self, place: int) -> str:
         labels = self.images.dataset.labels
-        name = self.images.name(place) if self.images.names else f"image {place}"
+        name = self._title(place)
         if not self.images.has_labels:
             return name
         return f"{name}, {labels.names[labels.indices[place]]}"

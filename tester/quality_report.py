@@ -27,15 +27,31 @@ EXPLANATION = (
 
 
 def report_quality(
-    making: Making, held_out: tuple[str, BaseDataLoader], seed: int, folder: Path
+    making: Making, splits: dict[str, BaseDataLoader], seed: int, folder: Path
 ) -> dict[str, Any]:
-    """Measure the children, draw quality.png into `folder`, and give what quality.json says.
+    """What quality.json says: of the noise, where that was chosen, and of children at each level,
+    where held-out images of two classes or more can tell; draws quality.png into `folder`.
 
     Args:
         making: its generator is over the training images.
-        held_out: the name of the split of the held-out images, and their loader.
+        splits: the images by the name of their split.
     """
-    split, loader = held_out
+    loader = making.generator.loader
+    labels = loader.dataset.labels
+    content = {"chosen": making.choice.as_json(labels.names)} if making.choice else {}
+    if len(labels.indices[loader.indices].unique()) < 2:
+        return content
+    for name in ("test", "validation"):
+        if name in splits and splits[name].dataset.labels.names == labels.names:
+            return content | _measured(making, name, splits[name], seed, folder)
+    say("note: no image is held out from training, which the children are judged by")
+    return content
+
+
+def _measured(
+    making: Making, split: str, loader: BaseDataLoader, seed: int, folder: Path
+) -> dict[str, Any]:
+    """How good children are at each level, beside the held-out images of a split."""
     maker, choice = making.generator, making.choice
     quality = measure_quality(maker, loader, seed)
     names = maker.loader.dataset.labels.names

@@ -1,9 +1,12 @@
 """Testing a trained model: scores beside their baselines, generated arrays, pictures."""
 
 import json
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from base.base_data_loader import BaseDataLoader
 from generation.children import originals
@@ -11,11 +14,13 @@ from generation.generator import Generator
 from generation.making import Making, plan_making
 from logger.lettering import undrawable
 from logger.tables import columns
+from report.of_test import write_test_page
 from tester.array_writer import check_room, write_generated
 from tester.baselines import baselines
-from tester.code_pictures import LARGEST_PRINTED, CodePictures
+from tester.code_pictures import LARGEST_PRINTED, CodePictures, Spread, spread_of
+from tester.page_facts import Split, errors_by_class, gallery_of, page_facts
 from tester.pictures import Pictures
-from tester.scores import Scorer
+from tester.scores import Scorer, Scores
 from trainer.evaluator import code_use
 from trainer.experiment import Experiment
 from utils.config.messages import Problem, refuse
@@ -45,7 +50,7 @@ class Tester:
         "metrics.json", "gen_data.npy", "gen_label.npy", "generated.json", "generated.png",
         "quality.json", "quality.png", "reconstructions.png", "interpolation.png", "denoised.png",
         "noise.png", "latent.png", "prior.png", "posterior.png", "random_codes.png",
-        "latent_grid.png",
+        "latent_grid.png", "report.html",
     )  # fmt: skip
 
     def __init__(self, experiment: Experiment) -> None:
@@ -59,6 +64,16 @@ class Tester:
     def scorer(self) -> Scorer:
         """Measures the model and the baselines, which are fitted to the training images."""
         return Scorer(self.evaluator, baselines(self.loader, self.model.code_size))
+
+    @property
+    def draws(self) -> bool:
+        """Whether pictures are asked for."""
+        return self.config.generation is None or self.config.generation.pictures
+
+    @cached_property
+    def spread(self) -> Spread:
+        """Where the codes of the training images lie."""
+        return spread_of(self.evaluator, self.loader)
 
     @cached_property
     def making(self) -> Making | None:
@@ -86,7 +101,8 @@ class Tester:
 
     def report(self, folder: Path) -> None:
         """Score, generate and draw into `folder`."""
-        scores = self.score()
+        measured = self.score()
+        scores = self.scorer.as_json(measured)
         say(score_table(scores))
         write_json(folder / "metrics.json", scores | self.facts())
         if note := undrawable(self.experiment.dataset.labels.names):
@@ -94,47 +110,58 @@ class Tester:
         if self.making:
             self.generate(self.making, folder)
             self.judge(self.making, folder)
-        self.draw(folder)
+        if self.draws:
+            self.draw(folder)
+        names = list(self.experiment.dataset.labels.names)
+        self.write_page(folder, self.shown_splits(measured), names)
 
     def judge(self, making: Making, folder: Path) -> None:
-        """How good children of the training images are, where held-out ones of two classes or more
-        can tell, and why they have the noise that they have, where it was chosen."""
-        chosen: dict[str, Any] = {}
-        if making.choice:
-            chosen = {"chosen": making.choice.as_json(self.experiment.dataset.labels.names)}
-        measured = self._measured(making, folder)
-        if chosen or measured:
-            write_json(folder / "quality.json", chosen | measured)
-
-    def _measured(self, making: Making, folder: Path) -> dict[str, Any]:
-        """What quality.json says of the children at each level; draws quality.png."""
+        """How good the children are, and why they have the noise that they have, where that was
+        chosen."""
         from tester.quality_report import report_quality
 
-        labels = self.experiment.dataset.labels
-        if len(labels.indices[self.loader.indices].unique()) < 2:
-            return {}
-        held_out = [
-            (name, self.splits[name])
-            for name in ("test", "validation")
-            if name in self.splits and self.splits[name].dataset.labels.names == labels.names
-        ]
-        if not held_out:
-            say("note: no image is held out from training, which the children are judged by")
-            return {}
-        over_training = making._replace(
-            generator=Generator(self.evaluator, self.loader, making.generator.settings)
-        )
-        return report_quality(over_training, held_out[0], self.config.seed, folder)
+        over_training = Generator(self.evaluator, self.loader, making.generator.settings)
+        own = making._replace(generator=over_training)
+        if content := report_quality(own, self.splits, self.config.seed, folder):
+            write_json(folder / "quality.json", content)
 
-    def score(self) -> dict[str, Any]:
+    def score(self) -> dict[str, Scores]:
         """The scores of each split, and those of the baselines on it.
 
         Where images are corrupted, a split's scores are those of the cleaned images; `corrupted`
         are the scores without cleaning, and `psnr_gain` is what the model adds to their PSNR in
         dB.
         """
-        scores = {name: self.scorer.scores(split, name) for name, split in self.splits.items()}
-        return self.scorer.as_json(scores)
+        return {name: self.scorer.scores(split, name) for name, split in self.splits.items()}
+
+    def shown_splits(self, measured: dict[str, Scores]) -> list[Split]:
+        """The splits as the page shows them."""
+        return [
+            Split(
+                name, loader, measured[name].errors(),
+                loader.dataset.labels.indices[loader.indices].numpy(), "image {}".format,
+            )
+            for name, loader in self.splits.items()
+        ]  # fmt: skip
+
+    def write_page(
+        self, folder: Path, splits: list[Split], classes: list[str], notes: Sequence[str] = ()
+    ) -> None:
+        """The page of the report, which shows the other files of `folder`.
+
+        Args:
+            classes: the names that the labels of `splits` count.
+            notes: what it says at its top besides.
+        """
+        gallery = gallery_of(splits, self.evaluator, self.spread.plane, classes)
+        by_class = errors_by_class(splits, classes)
+        facts = page_facts(self.experiment, by_class, self.again(), list(notes))
+        write_test_page(folder, facts, gallery)
+
+    def again(self) -> list[str]:
+        """The arguments of test.py, after -r, that make this report again."""
+        changed = self.experiment.start.overrides
+        return ["-s", *changed] if changed else []
 
     def facts(self) -> dict[str, Any]:
         """What model this is, and what of its config was changed for this test."""
@@ -185,29 +212,34 @@ class Tester:
         write_generated(generator, making.children, facts, folder)
 
     def draw(self, folder: Path) -> None:
-        """Every picture that this model allows."""
+        """Every picture that this model allows, under a progress bar where someone watches."""
         pictures = Pictures(self.evaluator, self.loader, folder)
+        due: list[Callable[[], None]] = [
+            pictures.reconstructions,
+            pictures.interpolation,
+            *self._pictures_of_codes(CodePictures(self.evaluator, self.loader, folder)),
+        ]
         if self.making:
-            pictures.generated(self.making.generator, self.making.children)
-        pictures.reconstructions()
-        pictures.interpolation()
-        self._draw_codes(CodePictures(self.evaluator, self.loader, folder))
+            making = self.making
+            due.append(partial(pictures.generated, making.generator, making.children))
         if self.evaluator.corrupter:
-            pictures.denoised(self.validation or self.loader)
+            due.append(partial(pictures.denoised, self.validation or self.loader))
+        for draw in tqdm(due, "drawing", leave=False, disable=None):
+            draw()
 
-    def _draw_codes(self, pictures: CodePictures) -> None:
+    def _pictures_of_codes(self, pictures: CodePictures) -> Iterator[Callable[[], None]]:
         size, settings, seed = self.model.code_size, self.config.generation, self.config.seed
         if self.making:
-            pictures.noise_levels(self.making.generator.settings)
-        pictures.cloud()
+            yield partial(pictures.noise_levels, self.making.generator.settings)
+        yield partial(pictures.cloud, self.spread)
         if "logvar" in self.model.gives:
-            pictures.prior(seed)
-            pictures.posterior(seed)
+            yield partial(pictures.prior, seed)
+            yield partial(pictures.posterior, seed)
         if size <= LARGEST_PRINTED:
             codes = self.evaluator.encode(self.loader).flatten(1)
-            pictures.random_codes(codes, seed)
+            yield partial(pictures.random_codes, codes, seed)
             if size == 2:
-                pictures.code_grid(codes, (settings and settings.grid) or 15)
+                yield partial(pictures.code_grid, codes, (settings and settings.grid) or 15)
 
     def _code_use(self, loader: BaseDataLoader) -> dict[str, Any]:
         """How much a VAE tells in its code; the KL of each number where they are few."""

@@ -22,7 +22,8 @@ from trainer.start import Start
 
 ONE_HOT = np.eye(3, dtype=np.uint8)
 FILES = {
-    "metrics.json", "scores.csv", "codes.npy", "reconstructions.npy", "oddest.png", "errors.png"
+    "metrics.json", "scores.csv", "codes.npy", "reconstructions.npy", "oddest.png", "errors.png",
+    "report.html",
 }  # fmt: skip
 COLOURS = np.rint(np.array([entry.colour for entry in LEGEND]) * 255).astype(np.uint8)
 

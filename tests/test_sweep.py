@@ -187,6 +187,9 @@ def test_a_member_is_found_again_unless_it_would_be_trained_otherwise(small):
         return [member.folder.name for member in plan_sweep(config, catalogue())]
 
     assert folders() == folders(save_period=3)
+    before = folders()
+    small["generation"] = {"pictures": False}
+    assert folders() == before
     assert folders() != folders(epochs=7)
 
 

@@ -13,7 +13,7 @@ from utils.config.sections import GenerationSection
 FILES = {
     "metrics.json", "reconstructions.png", "interpolation.png", "latent.png", "noise.png",
     "gen_data.npy", "gen_label.npy", "generated.json", "generated.png",
-    "quality.json", "quality.png",
+    "quality.json", "quality.png", "report.html",
 }  # fmt: skip
 
 

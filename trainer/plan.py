@@ -10,7 +10,7 @@ from utils.config.build import build
 from utils.config.changes import changes_of
 from utils.config.check import Catalogue, check_config
 from utils.config.overrides import apply_overrides
-from utils.config.sections import Config, GenerationSection
+from utils.config.sections import LABEL, Config, GenerationSection
 from utils.errors import ConfigError
 
 # What configs did not have from the beginning: at these values the runs before are the same.
@@ -36,10 +36,16 @@ class Member(NamedTuple):
     """Complete and checked."""
     folder: Path
     """Of its runs."""
+    label: str = ""
+    """What its setting is called, if anything."""
+    mark: int = 0
+    """Of what it trains, its images included."""
 
     @property
     def setting(self) -> str:
-        """The overrides as text."""
+        """What its setting is called, or else the overrides as text."""
+        if self.label:
+            return self.label
         words = (f"{key} {json.dumps(value)}" for key, value in self.overrides.items())
         return ", ".join(words) or "as it is"
 
@@ -53,7 +59,9 @@ def plan_sweep(config: Config, classes: Catalogue) -> list[Member]:
     content = config.as_json() | {"sweep": None}
     members: list[Member] = []
     data, sweep = _Data(classes), config.sweep
-    for place, overrides in enumerate(sweep.runs if sweep else ()):
+    for place, run in enumerate(sweep.runs if sweep else ()):
+        overrides = {key: value for key, value in run.items() if key != LABEL}
+        label = run.get(LABEL, "")
         own = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
         seeds = (sweep and sweep.seeds) or [config.seed]
         for seed in seeds:
@@ -66,11 +74,12 @@ def plan_sweep(config: Config, classes: Catalogue) -> list[Member]:
                 data.check(checked, place)
             member = checked.as_json()
             mark = _mark(checked, member, data.marks[place], classes)
-            member["name"] = f"{config.name}-{place}-seed{seed}-{mark:08x}"
+            called = f"{label}-seed{seed}" if label else f"{place}-seed{seed}-{mark:08x}"
+            member["name"] = f"{config.name}-{called}"
             check_config(member, classes, f"sweep.runs.{place}")  # the longer name too
             folder = Path(config.trainer.save_dir) / member["name"]
-            _refuse_twin(folder, members, place)
-            members.append(Member(place, overrides, seed, member, folder))
+            _refuse_twin(mark, members, place)
+            members.append(Member(place, overrides, seed, member, folder, label, mark))
     return members
 
 
@@ -127,11 +136,10 @@ def _as_before(content: dict[str, Any], at: str = "") -> dict[str, Any]:
     }
 
 
-def _refuse_twin(folder: Path, members: list[Member], place: int) -> None:
+def _refuse_twin(mark: int, members: list[Member], place: int) -> None:
     """Raise a ConfigError where an earlier member trains the very same."""
-    mark = folder.name.rpartition("-")[2]
     for other in members:
-        if other.folder.name.endswith(f"-{mark}"):
+        if other.mark == mark:
             raise ConfigError(
                 f"sweep.runs.{place}: trains what sweep.runs.{other.place} trains; leave one out"
             )

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from logger.tensorboard import write_hparams
+from report.of_sweep import SweepFacts, SweepMember, write_sweep_page
 from trainer.catalogue import catalogue
 from trainer.plan import Member, plan_sweep
 from utils.config.sections import Config
-from utils.errors import Interrupted, TrainingError
-from utils.output import say
+from utils.errors import ConfigError, Interrupted, TrainingError
+from utils.output import say, write_file
 
 PROGRAMS = Path(__file__).parent.parent
+LABELS = "labels.json"  # in the folder of a sweep
 FACTS = ("parameters", "code_size", "compression_ratio")
 
 
@@ -37,13 +39,45 @@ def run_sweep(config: Config, device: str) -> None:
     """
     members = plan_sweep(config, catalogue())
     folder = Path(config.trainer.save_dir) / f"{config.name}-sweep"
+    marks = _checked_marks(members, folder / LABELS)
     folder.mkdir(parents=True, exist_ok=True)
+    if marks:
+        write_file(folder / LABELS, f"{json.dumps(marks, indent=1)}\n".encode())
     results = []
     for number, member in enumerate(members, 1):
         say(f"sweep {number}/{len(members)}: {member.setting}, seed {member.seed}")
         results.append((member, _finish(member, folder, device)))
-    write_table(sweep_table(results), results, folder)
+    table = sweep_table(results)
+    write_table(table, results, folder)
+    best = {name: metric.best for name, metric in catalogue().metrics.items()}
+    facts = SweepFacts(config.name, config.description, config.trainer.monitor, best)
+    write_sweep_page(folder, facts, table, [_on_page(member) for member in members])
     say(f"written to {folder}")
+
+
+def _checked_marks(members: list[Member], path: Path) -> dict[str, int]:
+    """What the labelled members train, by the names of their folders, which do not tell.
+
+    Args:
+        path: of the file in which earlier sweeps of this name have noted that.
+
+    Raises:
+        ConfigError: a member's folder holds a run that was trained otherwise.
+    """
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    labelled = {member.folder.name: member for member in members if member.label}
+    for name, member in labelled.items():
+        if member.folder.exists() and before.get(name) != member.mark:
+            raise ConfigError(
+                f'sweep.runs.{member.place}.label: "{member.label}": {member.folder} holds runs '
+                "of other settings or images; take another label, or move that folder away"
+            )
+    return before | {name: member.mark for name, member in labelled.items()}
+
+
+def _on_page(member: Member) -> SweepMember:
+    found = sorted(member.folder.glob("*/test/metrics.json"))
+    return SweepMember(member.setting, member.seed, found[-1].parent if found else None)
 
 
 def _finish(member: Member, folder: Path, device: str) -> dict[str, Any]:
@@ -151,7 +185,7 @@ def write_table(
         split = splits[member.place]["split"]
         flat = _flat_scores(report["splits"][split])
         numbers = {name: value for name, value in flat.items() if value is not None}
-        settings = {"setting": member.place, "seed": member.seed} | member.overrides
+        settings = {"setting": member.setting, "seed": member.seed} | member.overrides
         write_hparams(folder / "hparams" / member.folder.name, settings, numbers)
 
 

@@ -1,5 +1,6 @@
 """One epoch of batches. It knows no file."""
 
+import shlex
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -14,9 +15,11 @@ from logger.tensorboard import tile
 from trainer.evaluator import code_use
 from trainer.experiment import Experiment
 from trainer.sums import Sums
+from utils.arguments import command_line
 from utils.checkpoint import Checkpoint
 from utils.config.messages import shown
 from utils.errors import CheckpointError
+from utils.output import say
 from utils.seed import seed_step
 
 PREVIEWED = 8  # images shown in TensorBoard
@@ -71,6 +74,19 @@ class Trainer(BaseTrainer):
             self.run.log(f"nothing to do: {self.epoch} of {settings.epochs} epochs are trained")
         elif self.step:
             self.run.log(f"goes on after epoch {self.epoch}, step {self.step}")
+
+    def announce_next(self) -> None:
+        """Say which commands test the run, show its curves and train it further."""
+        if not self.run.speaks:
+            return
+        run, settings = str(self.run.folder), self.settings
+        more = f"trainer.epochs={2 * self.epoch}"
+        if self.is_stopped_early():
+            more = f"trainer.early_stop={2 * self.monitor.epochs_without}"
+        say(f"test it:     {command_line(['test.py', '-r', run])}")
+        if settings.tensorboard:
+            say(f"its curves:  {shlex.join(['tensorboard', '--logdir', settings.save_dir])}")
+        say(f"train on:    {command_line(['train.py', '-r', run, '-s', more])}")
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """Train on every image once, then look at the images held out."""

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import shlex
 from pathlib import Path
 
 from utils.errors import ConfigError
@@ -47,6 +48,11 @@ def test_arguments(about: str | None) -> argparse.Namespace:
     args = parser.parse_args()
     _refuse_beside_export(args)
     return _with_images(args)
+
+
+def command_line(words: list[str]) -> str:
+    """A program and its arguments as one would type them, from the folder of the programs."""
+    return shlex.join(["python", Path(words[0]).name, *words[1:]])
 
 
 def _refuse_beside_export(args: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """What a config says: its sections, their keys, types, ranges and defaults."""
 
+import json
 import re
 from typing import Annotated, Any, Literal
 
@@ -30,6 +31,7 @@ NAME = r"^\w([\w .+-]*[\w+-])?$"
 # The same as far as editors understand it: to theirs \w is ASCII.
 NAME_IN_EDITORS = r"^[^\s./\\]([^/\\]*[^\s./\\])?$"
 # Windows opens a device instead of a file of these names, whatever their extension.
+LABEL = "label"  # the key of a sweep's run that is no override
 DEVICES = r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?"
 
 
@@ -145,6 +147,9 @@ class GenerationSection(Section):
     """Where the originals come from; "images" are those that test.py is given with --images."""
     grid: Annotated[int, Field(ge=2, le=50)] | None = None
     """The side of the grid over a code of two numbers; null is 15 where there is such a code."""
+    pictures: bool = True
+    """Whether test.py draws its pictures, which may take longer than all else, in a sweep above
+    all; its page is made without them too."""
 
     @model_validator(mode="before")
     @classmethod
@@ -171,9 +176,25 @@ class SweepSection(Section):
     """Several runs of one config, one after another: each set of overrides with each seed."""
 
     runs: Annotated[list[dict[str, Any]], Field(min_length=1)]
-    """The sets of overrides: dotted path -> value; {} is the config as it is."""
+    """The sets of overrides: dotted path -> value; {} is the config as it is. With them a "label"
+    may stand, which names the set in folders, tables and charts in place of its values."""
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)] | None = None
     """The seeds of each set; null is the config's own."""
+
+    @field_validator("runs")
+    @classmethod
+    def _has_names_as_labels(cls, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        labels = [run[LABEL] for run in runs if LABEL in run]
+        for place, label in enumerate(labels):
+            if not isinstance(label, str) or not re.fullmatch(NAME, label):
+                raise ValueError(
+                    f"label {json.dumps(label)} must be part of a folder's name: letters, digits, "
+                    "blanks and _ - + . only, not ending in a dot or blank"
+                )
+            # Some file systems take upper and lower case for the same.
+            if label.lower() in (other.lower() for other in labels[:place]):
+                raise ValueError(f'label "{label}" is given twice; which run is meant?')
+        return runs
 
 
 class ArmSection(Section):
