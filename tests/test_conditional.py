@@ -11,10 +11,14 @@ from torch import nn
 from model.autoencoder import Autoencoder
 from model.layers import Defaults
 from model.vae import VAE
+from study.plan import Arm
 from tests.conftest import command
 from tests.killing import VARIATIONAL, Killer
 from tests.new_images import maps, numbers, score, wafer_run
+from trainer.catalogue import catalogue
 from trainer.experiment import load
+from utils.config.check import check_config
+from utils.config.sections import ArmSection
 from utils.errors import DataError
 
 CONV = [{"conv": 4, "stride": 2, "norm": "batch"}, {"conv": 5, "stride": 2}]
@@ -110,6 +114,16 @@ def test_without_a_label_weights_and_outputs_are_what_they_were():
     assert model(images)["code"].equal(code)
     assert model(images)["reconstruction"].equal(made)
     assert "label" not in model.table()
+
+
+def test_records_of_studies_without_the_key_are_still_found(small):
+    section = ArmSection(name="children", generation={})
+    for conditional in (False, True):
+        small["arch"]["args"]["conditional"] = conditional
+        config = check_config(small, catalogue(), "c.json")
+        kept = Arm(section, config, config).as_json()["autoencoder"]["arch"]["args"]
+        assert ("conditional" in kept) is conditional
+        assert config.arch.args["conditional"] is conditional
 
 
 def test_a_conditional_model_without_labels_says_what_it_lacks():
