@@ -8,17 +8,24 @@ import pytest
 import torch
 from torch import nn
 
+from base.base_model import BaseModel
+from data_loader.image_loader import ImageLoader
+from data_loader.wafers import SyntheticWafers
 from model.autoencoder import Autoencoder
 from model.layers import Defaults
+from model.loss import MSE
 from model.vae import VAE
 from study.plan import Arm
 from tests.conftest import command
 from tests.killing import VARIATIONAL, Killer
 from tests.new_images import maps, numbers, score, wafer_run
-from trainer.catalogue import catalogue
+from trainer.catalogue import build_model, catalogue
+from trainer.evaluator import Evaluator
 from trainer.experiment import load
+from trainer.fit import check_later
 from utils.config.check import check_config
 from utils.config.sections import ArmSection
+from utils.device import Compute
 from utils.errors import DataError
 
 CONV = [{"conv": 4, "stride": 2, "norm": "batch"}, {"conv": 5, "stride": 2}]
@@ -114,6 +121,40 @@ def test_without_a_label_weights_and_outputs_are_what_they_were():
     assert model(images)["code"].equal(code)
     assert model(images)["reconstruction"].equal(made)
     assert "label" not in model.table()
+
+
+class Shifted(BaseModel):
+    """One of one's own: the code is the image less the number of its class."""
+
+    runtime = ("shape", "classes")
+    conditional = True
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__(shape)
+        self.code_shape = shape
+        self.numbers = nn.Embedding.from_pretrained(torch.arange(classes)[:, None].float(), False)
+
+    def encode(self, x, labels):
+        return x - self.numbers(labels)[:, :, None, None]
+
+    def decode(self, code, labels):
+        return code + 2 * self.numbers(labels)[:, :, None, None]
+
+
+def test_a_model_of_ones_own_is_told_the_classes(small):
+    classes, images = catalogue(), SyntheticWafers(12, 40)
+    classes.parts["arch"]["Shifted"] = Shifted
+    small["arch"] = {"type": "Shifted"}
+    config = check_config(small, classes, "c.json")
+    check_later(config, classes, images)
+    model = build_model(config, classes, images.shape, 9)
+    evaluator = Evaluator(model, MSE(), {}, images, Compute(torch.device("cpu")))
+    loader = ImageLoader(images, torch.device("cpu"), 0, 16, validation_split=0).in_order()
+    shift = images.labels.indices.float().view(-1, 1, 1, 1)
+    originals = images.to_images(images.stored)
+    assert torch.allclose(evaluator.encode(loader), originals - shift)
+    # By hand: the mean over images of the squared number of their class.
+    assert evaluator.score(loader)["loss"] == pytest.approx(float(shift.square().mean()))
 
 
 def test_records_of_studies_without_the_key_are_still_found(small):
