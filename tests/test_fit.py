@@ -68,7 +68,7 @@ def test_the_last_activation_reaches_every_value(small, arguments, images_in, sa
 def test_the_configs_that_come_along_reach_their_images(path):
     written = json.loads(path.read_text(encoding="utf-8"))
     arguments = written["dataset"].get("args", {})
-    side = {"eyes": 50, "mnist": 28, "wafer": 26}[path.stem.partition("_")[0]]
+    side = {"eyes": 50, "mnist": 28, "wafer": 26, "drawn": 26}[path.stem.partition("_")[0]]
     images = Images()
     images.shape = (1 if side == 28 else 3, side, side)
     images.value_range = tuple(arguments.get("scale_to", (0.0, 1.0)))

@@ -419,6 +419,7 @@ def test_no_generation_leaves_all_the_rest(run, tmp_path):
         assert done.returncode == 0, done.stderr
         files[name] = {path.name for path in (tmp_path / name).iterdir()}
     gone = {"gen_data.npy", "gen_label.npy", "generated.json", "generated.png", "noise.png"}
+    gone |= {"quality.json", "quality.png"}
     assert files["without"] == files["with"] - gone
     assert gone < files["with"]
     assert "generated images" not in done.stdout
