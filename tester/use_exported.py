@@ -148,7 +148,7 @@ def read_images(path: Path, model: dict[str, Any]) -> np.ndarray:
 
 def warn_of_narrow(array: np.ndarray, model: dict[str, Any]) -> None:
     """Say on stderr where images use next to nothing of the model's range."""
-    (low, high), (least, most) = model["file_range"], (array.min(), array.max())
+    (low, high), least, most = model["file_range"], float(array.min()), float(array.max())
     if not model["one_hot"] and most - least < NARROW * (high - low):
         used = f"{least:g} to {most:g} of {low:g} to {high:g}"
         print(f"warning: the images hold {used}: are they on the same scale?", file=sys.stderr)
