@@ -87,6 +87,10 @@ class BaseDataLoader:
         """
         raise NotImplementedError
 
+    def labels_of(self, batch: Batch) -> torch.Tensor:
+        """The classes of a batch's images, int64 [n] on the CPU."""
+        return self.dataset.labels.indices[batch.indices]
+
     def order(self, epoch: int) -> torch.Tensor:
         """The places of the images in the order in which `epoch` visits them, int64 [n]."""
         if not self.shuffle:

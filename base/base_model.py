@@ -26,34 +26,42 @@ class BaseModel(nn.Module):
         gives: what `forward` gives besides reconstruction and code; "logvar" makes it a VAE.
         code_shape: the shape of the code of one image.
         output_activation: the name of the decoder's last activation, None where it is linear.
+        conditional: whether it is shown the class of each image: `encode`, `decode`, `forward`
+            and `posterior` are then given `labels`, int64 [N], and else images or codes alone.
     """
 
     runtime: tuple[str, ...] = ("shape",)
     gives: tuple[str, ...] = ()
     code_shape: tuple[int, ...]
     output_activation: str | None = None
+    conditional: bool = False
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         super().__init__()
         self.shape = shape
 
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
+    def encode(self, x: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """x [N, C, H, W] -> code [N, *code_shape]."""
         raise NotImplementedError
 
-    def decode(self, code: torch.Tensor) -> torch.Tensor:
+    def decode(self, code: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """code [N, *code_shape] -> images [N, C, H, W]."""
         raise NotImplementedError
 
-    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(
+        self, x: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
         """x [N, C, H, W] -> {"reconstruction": [N, C, H, W], "code": [N, *code_shape], ...}.
 
         The names beyond these two are those of `gives`.
         """
-        code = self.encode(x)
-        return {"reconstruction": self.decode(code), "code": code}
+        told = () if labels is None else (labels,)
+        code = self.encode(x, *told)
+        return {"reconstruction": self.decode(code, *told), "code": code}
 
-    def posterior(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def posterior(
+        self, x: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """x [N, C, H, W] -> mean and log variance of its code, each [N, *code_shape].
 
         Of a model that gives "logvar", whose code in evaluation is the mean.
@@ -65,7 +73,7 @@ class BaseModel(nn.Module):
             raise TypeError(
                 f"{type(self).__name__} gives no logvar, so its codes have no posterior"
             )
-        output = self(x)
+        output = self(x) if labels is None else self(x, labels)
         return output["code"], output["logvar"]
 
     def rows(self) -> list[LayerRow]:

@@ -134,7 +134,7 @@ class Generator:
         children = self.completed(children)
         own = self._views.of([(child.source, child.symmetry) for child in children])
         codes = self._noisy(self._begun(children, own.codes), children, own)
-        images = self.evaluator.decode(codes)
+        images = self.evaluator.decode(codes, self._labels(children))
         if not images.isfinite().all():
             most = max(child.noise for child in children)
             raise ConfigError(

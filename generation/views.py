@@ -59,10 +59,13 @@ class Views:
             images = batch.images
             if which.any():
                 images = turned(images, which.to(images.device))
-            yield View(images.cpu(), *self._encoded(images))
+            labels = self.loader.labels_of(batch)
+            yield View(images.cpu(), *self._encoded(images, labels))
 
-    def _encoded(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _encoded(
+        self, images: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         if not self.has_posterior:
-            return self.evaluator.encode_batch(images), torch.empty(len(images), 0)
-        mean, logvar = self.evaluator.posterior(images)
+            return self.evaluator.encode_batch(images, labels), torch.empty(len(images), 0)
+        mean, logvar = self.evaluator.posterior(images, labels)
         return mean, (0.5 * logvar).exp()

@@ -63,12 +63,12 @@ class TensorBoard:
         with writing(self._folder):
             self._writer.add_histogram(name, values, epoch)
 
-    def add_graph(self, model: nn.Module, images: torch.Tensor) -> None:
-        """The model's graph, traced with `images`."""
+    def add_graph(self, model: nn.Module, *inputs: torch.Tensor) -> None:
+        """The model's graph, traced with what it takes."""
         with warnings.catch_warnings(), writing(self._folder):
             # TensorBoard still traces in a way that torch will drop.
             warnings.simplefilter("ignore")
-            self._writer.add_graph(model, images, use_strict_trace=False)
+            self._writer.add_graph(model, inputs, use_strict_trace=False)
 
     def add_codes(
         self, epoch: int, codes: torch.Tensor, names: list[str], thumbnails: torch.Tensor

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 
 from base.base_model import BaseModel, LayerRow
+from model.label import Label, numbers_of
 from model.layers import (
     Activation,
     AvgPool,
@@ -39,10 +40,16 @@ class Autoencoder(BaseModel):
             `output_padding` left out of a "deconv" is solved so that the image's size returns.
         defaults: what "conv", "deconv" and "linear" take where they say nothing themselves.
         output_activation: the last activation of a mirrored decoder; null is linear.
+        conditional: whether encoder and decoder are shown the class of an image, as a few learned
+            numbers beside what their first layers with weights take. The code is then without
+            what the class says, and a rare class shares a decoder with the common ones.
+        classes: how many there are.
 
     Raises:
         ValueError: the layers cannot return an image of `shape`; the message shows the sizes.
     """
+
+    runtime = ("shape", "classes")
 
     def __init__(
         self,
@@ -51,28 +58,35 @@ class Autoencoder(BaseModel):
         decoder: Literal["mirror"] | LayerList = "mirror",
         defaults: Defaults = Defaults(),  # noqa: B008, a frozen value
         output_activation: Activation | None = None,
+        conditional: bool = False,
+        classes: int = 1,
     ) -> None:
         super().__init__(shape)
+        self.conditional = conditional
+        self.label = Label(classes) if conditional else None
+        label = self.label.embedding_dim if self.label else 0
         layers = encoder_layers(encoder, defaults, shape)
-        self.encoder = Network(layers, shape)
+        self.encoder = Network(layers, shape, label=label)
         self.code_shape = self.encoder.shapes[-1]
         shapes = self.encoder.shapes
         layers = decoder_layers(decoder, defaults, layers, shapes, output_activation)
-        self.decoder = Network(layers, self.code_shape, flattened_maps(shapes), ending=shape)
+        maps = flattened_maps(shapes)
+        self.decoder = Network(layers, self.code_shape, maps, ending=shape, label=label)
         self.output_activation = last_activation(layers)
 
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
+    def encode(self, x: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """x [N, C, H, W] -> code [N, *code_shape]."""
-        return self.encoder(x)
+        return self.encoder(x, numbers_of(self.label, labels))
 
-    def decode(self, code: torch.Tensor) -> torch.Tensor:
+    def decode(self, code: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """code [N, *code_shape] -> images [N, C, H, W]."""
-        return self.decoder(code)
+        return self.decoder(code, numbers_of(self.label, labels))
 
     def rows(self) -> list[LayerRow]:
-        """The layers of encoder and decoder, the code between them."""
+        """The label, if any, and the layers of encoder and decoder, the code between them."""
+        label = self.label.rows() if self.label else []
         code = LayerRow("code", shape_text(self.code_shape), "")
-        return [*self.encoder.rows(), code, *self.decoder.rows()]
+        return [*label, *self.encoder.rows(), code, *self.decoder.rows()]
 
 
 def encoder_layers(entries: LayerList, defaults: Defaults, shape: Shape) -> list[Layer]:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from base.base_model import LayerRow
+from model.label import beside
 from model.layers import AvgPool, Conv, Deconv, Dropout, Layer, Linear, MaxPool, Upsample
 from model.sizes import (
     Shape,
@@ -68,9 +69,14 @@ class Network(nn.Sequential):
         shape: of what goes in, C, H, W or D.
         maps: the shapes that features take where a layer needs maps, the first that fits.
         ending: the shape that the chain's last features are given, if any.
+        label: how many numbers of a label the first layer with weights sees beside what it takes.
 
     Attributes:
         shapes: the shape before the first layer and after each.
+        labelled: the place of the layer that sees the label, None where none does.
+
+    Raises:
+        ValueError: there is a label and no layer with weights.
     """
 
     def __init__(
@@ -79,26 +85,59 @@ class Network(nn.Sequential):
         shape: Shape,
         maps: Sequence[Shape] = (),
         ending: Shape | None = None,
+        label: int = 0,
     ) -> None:
         super().__init__()
         self.layers = layers
         self.shapes = shapes_along(layers, shape, maps)
-        for layer, before in zip(layers, self.shapes, strict=False):
-            self.append(_module(layer, before, maps))
+        self.labelled = _first_weighted(layers) if label else None
+        for place, (layer, before) in enumerate(zip(layers, self.shapes, strict=False)):
+            self.append(_module(layer, before, maps, label if place == self.labelled else 0))
         if ending and len(self.shapes[-1]) == 1:
             self.append(nn.Unflatten(1, ending))
             self.shapes[-1] = ending
 
+    def forward(self, x: torch.Tensor, label: torch.Tensor | None = None) -> torch.Tensor:
+        """x [N, *shapes[0]], of a labelled chain with label [N, L] -> [N, *shapes[-1]]."""
+        if label is None:
+            return super().forward(x)
+        for place, module in enumerate(self):
+            x = _labelled(module, x, label) if place == self.labelled else module(x)
+        return x
+
     def rows(self) -> list[LayerRow]:
         """One row of the layer table for each layer."""
+        names = [str(layer) for layer in self.layers]
+        if self.labelled is not None:
+            names[self.labelled] += " + label"
         return [
-            LayerRow(str(layer), shape_text(shape), _counts(module))
-            for layer, shape, module in zip(self.layers, self.shapes[1:], self, strict=False)
+            LayerRow(name, shape_text(shape), _counts(module))
+            for name, shape, module in zip(names, self.shapes[1:], self, strict=False)
         ]
 
 
-def _module(layer: Layer, before: Shape, maps: Sequence[Shape]) -> nn.Sequential:
-    """The modules of one layer that takes `before`, in the order they act."""
+def _first_weighted(layers: list[Layer]) -> int:
+    """The place of the first layer with weights."""
+    for place, layer in enumerate(layers):
+        if isinstance(layer, Conv | Deconv | Linear):
+            return place
+    raise ValueError(
+        "conditional: layers without weights cannot see a label; give encoder and decoder a conv, "
+        "deconv or linear layer each"
+    )
+
+
+def _labelled(module: nn.Module, x: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    """What the modules of one layer make of x, the label beside what its weights take."""
+    for part in module.children():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            x = beside(x, label)
+        x = part(x)
+    return x
+
+
+def _module(layer: Layer, before: Shape, maps: Sequence[Shape], label: int) -> nn.Sequential:
+    """The modules of one layer that takes `before` and a label, in the order they act."""
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     if isinstance(layer, Linear) and len(before) == 3:
         parts["flatten"] = nn.Flatten()
@@ -106,7 +145,7 @@ def _module(layer: Layer, before: Shape, maps: Sequence[Shape]) -> nn.Sequential
     if is_map_layer(layer) and len(before) == 1:
         before = unflattened(before[0], maps)
         parts["unflatten"] = nn.Unflatten(1, before)
-    parts[layer.kind()] = _core(layer, before)
+    parts[layer.kind()] = _core(layer, (before[0] + label, *before[1:]))
     if isinstance(layer, Conv | Deconv | Linear):
         if layer.norm:
             parts["norm"] = _norm(layer.norm, getattr(layer, layer.kind()))

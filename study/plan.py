@@ -51,6 +51,8 @@ class Arm(NamedTuple):
             for key, value in content["trainer"].items()
             if changes_of(f"trainer.{key}", self.config, {}).trains
         }
+        if content["arch"]["args"].get("conditional") is False:
+            del content["arch"]["args"]["conditional"]  # as in records before there was the key
         return content
 
 

@@ -1,5 +1,6 @@
 """Pictures of the code: what noise, chance and place in it look like as images."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -90,21 +91,34 @@ class CodePictures(Drawer):
         self.save("noise.png", Grid(rows, sides, self.names(places), title, self.dataset.legend))
 
     def prior(self, seed: int) -> None:
-        """Images decoded from codes of the prior, a standard normal distribution."""
-        shape = (COLUMNS * COLUMNS, *self.model.code_shape)
-        images = self.evaluator.decode(torch.randn(shape, generator=generator(seed, PREVIEW)))
-        rows = _in_rows(self.rgb(images), COLUMNS)
+        """Images decoded from codes of the prior, a standard normal distribution.
+
+        Of a conditional model a row for each class, all of the same codes.
+        """
+        source, shape = generator(seed, PREVIEW), self.model.code_shape
         title = "Images decoded from random codes of the prior"
-        grid = Grid(rows, [""] * len(rows), [], title, self.dataset.legend, cell=0.8)
-        self.save("prior.png", grid)
+        if self.model.conditional:
+            places = self.one_of_each_class()
+            codes = torch.randn((COLUMNS, *shape), generator=source).repeat(
+                len(places), *[1] * len(shape)
+            )
+            labels = self.dataset.labels.indices[places].repeat_interleave(COLUMNS)
+            images, sides = self.evaluator.decode(codes, labels), self.names(places)
+            title += ", the same in every row"
+        else:
+            codes = torch.randn((COLUMNS * COLUMNS, *shape), generator=source)
+            images, sides = self.evaluator.decode(codes), [""] * COLUMNS
+        rows = _in_rows(self.rgb(images), COLUMNS)
+        self.save("prior.png", Grid(rows, sides, [], title, self.dataset.legend, cell=0.8))
 
     def posterior(self, seed: int) -> None:
         """Images, their reconstructions, and images decoded from samples of their posteriors."""
         places = self.one_of_each_class()
         originals = self.originals(places)
-        mean, logvar = self.evaluator.posterior(originals.to(self.evaluator.device))
+        labels = self.dataset.labels.indices[places]
+        mean, logvar = self.evaluator.posterior(originals.to(self.evaluator.device), labels)
         noise = torch.randn((6, *mean.shape), generator=generator(seed, PREVIEW, 1))
-        decode = self.evaluator.decode
+        decode = partial(self.evaluator.decode, labels=labels)
         made = [decode(mean + sample * (0.5 * logvar).exp()) for sample in noise]
         columns = [self.rgb(images) for images in (originals, decode(mean), *made)]
         titles = ["original", "mean", *(f"sample {number + 1}" for number in range(len(made)))]
@@ -129,7 +143,7 @@ class CodePictures(Drawer):
             _in_rows(self._decoded(points), side),
             [f"{value:.2f}" for value in second],
             [f"{value:.2f}" for value in first],
-            "Images decoded from a grid over the code",
+            f"Images decoded from a grid over the code{self._as_class}",
             self.dataset.legend,
             cell=0.62,
         )
@@ -148,7 +162,7 @@ class CodePictures(Drawer):
             _in_rows(self._decoded(drawn), COLUMNS),
             ["", ""],
             [],
-            "Images decoded from random codes, the code above each",
+            f"Images decoded from random codes{self._as_class}, the code above each",
             self.dataset.legend,
             _in_rows(captions, COLUMNS),
         )
@@ -165,9 +179,22 @@ class CodePictures(Drawer):
         cloud = Cloud(spread.points, spread.labels, names, axes, title)
         save_cloud(cloud, self.folder / "latent.png")
 
+    @property
+    def _commonest(self) -> torch.Tensor:
+        """The class of the most training images, int64."""
+        return self.dataset.labels.indices[self.loader.indices].mode().values
+
+    @property
+    def _as_class(self) -> str:
+        """How a title says of which class a conditional model makes images of codes alone."""
+        if not self.model.conditional:
+            return ""
+        return f" as class {class_names(self.dataset.labels.names)[int(self._commonest)]}"
+
     def _decoded(self, points: torch.Tensor) -> list:
-        """Pictures of codes [n, D]."""
-        return self.rgb(self.evaluator.decode(points.view(-1, *self.model.code_shape)))
+        """Pictures of codes [n, D]; by a conditional model of the commonest class."""
+        codes = points.view(-1, *self.model.code_shape)
+        return self.rgb(self.evaluator.decode(codes, self._commonest.expand(len(codes))))
 
 
 def plane_of(codes: torch.Tensor) -> Plane:

@@ -40,6 +40,12 @@ def export(start: Start, device: str, target: Path) -> None:
         raise ConfigError(f"--export {target}: is a file; name a folder")
     source = _source(start)  # first, for a run that goes on may write another checkpoint
     experiment = Experiment(start, device)
+    if experiment.model.conditional:
+        raise ConfigError(
+            "--export: the model is conditional, and the files and program of an export take no "
+            "classes; use it through load of trainer/experiment.py, or train one without "
+            "arch.args.conditional"
+        )
     held_out = experiment.validation or experiment.test
     if not held_out:
         raise ConfigError(

@@ -20,7 +20,7 @@ from tester.scores import MODEL, Scores
 from tester.tester import Tester, has_report, score_table, write_json
 from trainer.experiment import Experiment
 from utils.config.sections import GenerationSection
-from utils.errors import ConfigError
+from utils.errors import ConfigError, DataError
 from utils.output import say
 
 SPLIT = "images"  # what the new images are called among the splits
@@ -66,6 +66,25 @@ class ImagesTester(Tester):
         args = self.config.dataset.args
         self.images = open_new_images(path, label, experiment.dataset, args)
         self.loader_of_new = self.loader.once_over(self.images.dataset)
+        if self.model.conditional:
+            self._check_classes()
+
+    def _check_classes(self) -> None:
+        """Raise a DataError where a class of the new images is none that the model has seen."""
+        if not self.images.has_labels:
+            raise DataError(
+                f"{self.path}: the model is conditional and has to be shown the class of each "
+                "image; give their classes with --labels"
+            )
+        own, known = self.images.dataset.labels, self.experiment.dataset.labels
+        trained = known.indices[self.loader.indices]
+        new = own.indices[~torch.isin(own.indices, trained)].unique().tolist()
+        if new:
+            names = ", ".join(own.names[label] for label in new)
+            raise DataError(
+                f"{self.label_path or self.path}: no class of training: {names}; the model is "
+                "conditional and can be shown no other class, so leave such images out"
+            )
 
     @cached_property
     def checksum(self) -> str:

@@ -38,7 +38,7 @@ def draw_oddest(odd: Odd, evaluator: Evaluator, loader: BaseDataLoader, path: Pa
     parts: dict[str, list[torch.Tensor]] = {"image": [], "shown": [], "reconstruction": []}
     for batch in loader.of(torch.tensor(odd.places)).batches():
         shown = evaluator.shown(batch)
-        made = evaluator.run(shown)["reconstruction"]
+        made = evaluator.run(shown, labels=loader.labels_of(batch))["reconstruction"]
         for own, new in zip(parts.values(), (batch.images, shown, made), strict=True):
             own.append(new.cpu())
     images = {name: torch.cat(own) for name, own in parts.items()}

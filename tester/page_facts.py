@@ -88,7 +88,8 @@ def _run(
     points: list[np.ndarray] = []
     chosen = split.loader.of(split.loader.indices[torch.from_numpy(places)])
     for batch in chosen.batches():
-        output = evaluator.run(evaluator.shown(batch))
+        labels = split.loader.labels_of(batch)
+        output = evaluator.run(evaluator.shown(batch), labels=labels)
         for own, of in ((images, batch.images), (made, output["reconstruction"])):
             own.append(_small(split.loader.dataset.to_rgb(of.cpu())))
         points.append(plane.of(output["code"].flatten(1).cpu()).numpy())

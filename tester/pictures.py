@@ -87,7 +87,8 @@ class Pictures(Drawer):
     def reconstructions(self) -> None:
         """Images of every class above what the model makes of them."""
         places = self._examples(self.loader)
-        made = self.evaluator.decode(self.evaluator.encode(self.loader.of(torch.tensor(places))))
+        codes = self.evaluator.encode(self.loader.of(torch.tensor(places)))
+        made = self.evaluator.decode(codes, self.dataset.labels.indices[places])
         grid = Grid(
             [self.rgb(self.originals(places)), self.rgb(made)],
             ["original", "reconstruction"],
@@ -104,7 +105,7 @@ class Pictures(Drawer):
         rows: list[list[np.ndarray]] = [[], [], []]
         for batch in loader.of(torch.tensor(places)).batches():
             shown = self.evaluator.shown(batch)
-            made = self.evaluator.run(shown)["reconstruction"]
+            made = self.evaluator.run(shown, labels=loader.labels_of(batch))["reconstruction"]
             for row, images in zip(rows, (batch.images, shown, made), strict=True):
                 row += self.rgb(images.cpu())
         title = "Images, what the model was shown of them, and what it made of that"
@@ -134,9 +135,15 @@ class Pictures(Drawer):
         self.save("generated.png", grid)
 
     def interpolation(self) -> None:
-        """Images between the codes of two images of different classes, where there are any."""
+        """Images between the codes of two images of different classes, where there are any.
+
+        A conditional model's decoder is shown one class: there they are two images of a class.
+        """
         places = self.one_of_each_class()
-        pairs = list(zip(places, places[1:], strict=False))[:MOST_SHOWN]
+        pairs = list(zip(places, places[1:], strict=False))
+        if self.model.conditional:
+            pairs = self._pairs_of_a_class()
+        pairs = pairs[:MOST_SHOWN]
         if not pairs:
             return
         rows = [self.rgb(self._between(*pair)) for pair in pairs]
@@ -149,7 +156,14 @@ class Pictures(Drawer):
         """Images on the straight line between the codes of two others, [STEPS, C, H, W]."""
         start, end = self.evaluator.encode(self.loader.of(torch.tensor([first, second])))
         way = torch.linspace(0, 1, STEPS).view(-1, *[1] * start.dim())
-        return self.evaluator.decode(start + way * (end - start))
+        label = self.dataset.labels.indices[first]
+        return self.evaluator.decode(start + way * (end - start), label.expand(STEPS))
+
+    def _pairs_of_a_class(self) -> list[tuple[int, int]]:
+        """The places of the first two training images of each class that has two."""
+        labels, places = self.dataset.labels.indices, self.loader.indices
+        of_classes = (places[labels[places] == label] for label in labels[places].unique())
+        return [(int(own[0]), int(own[1])) for own in of_classes if len(own) > 1]
 
     def _examples(self, loader: BaseDataLoader) -> list[int]:
         """Places of a loader's images of every class, eight at least where there are so many."""

@@ -92,7 +92,7 @@ class Scorer:
         )
         for batch in bar:
             shown = self.evaluator.shown(batch)
-            output = self.evaluator.run(shown)
+            output = self.evaluator.run(shown, labels=loader.labels_of(batch))
             numbers = {MODEL: self.evaluator.measure(output, batch.images)}
             for maker, make in self._others.items():
                 numbers[maker] = self.evaluator.compare(make(shown), batch.images)

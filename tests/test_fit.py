@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import trainer.memory
+from base.base_dataset import Labels
 from base.base_model import BaseModel
 from model.autoencoder import Autoencoder
 from tests.conftest import ROOT, command, only_run
@@ -24,6 +25,7 @@ class Images:
     """As much of a data set, and of its loader, as a model is checked with."""
 
     shape, value_range, batch_size = (1, 8, 8), (0.0, 1.0), 10
+    labels = Labels(np.zeros(10, np.int64), ["all"])
 
 
 def outline(encoder, **arguments):

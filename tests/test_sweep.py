@@ -120,6 +120,7 @@ def test_a_member_keeps_the_folder_that_it_had_before_there_were_later_keys(smal
     before = ("epochs", "monitor", "early_stop", "precision", "compile")
     content["trainer"] = {key: content["trainer"][key] for key in before}
     assert content.pop("augmentation") is content.pop("study") is None
+    assert content["arch"]["args"].pop("conditional") is False
     made = content["generation"]
     made["relative"] = made.pop("unit") == "code"
     made = {

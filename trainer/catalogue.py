@@ -17,8 +17,10 @@ from data_loader.corruption import BaseCorruption
 from model.loss import BaseLoss
 from model.metric import MAP_METRICS, METRICS, Metric
 from trainer.rules import CHECKS
+from utils.config.build import build_part
 from utils.config.check import Catalogue
 from utils.config.classes import discover, functions_with, is_buildable
+from utils.config.sections import Config
 
 _FUNCTION = (
     "its lr_lambda is a function, which a config cannot hold; StepLR, MultiStepLR, ExponentialLR "
@@ -61,6 +63,24 @@ def catalogue() -> Catalogue:
         "trainer": discover(trainer, BaseTrainer),
     }
     return Catalogue(parts, CHECKS, UNFIT, _metrics())
+
+
+def build_model(
+    config: Config, catalogue: Catalogue, shape: tuple[int, int, int], classes: int
+) -> BaseModel:
+    """The model that a config names.
+
+    Args:
+        shape: C, H, W of the images.
+        classes: how many there are; a model whose `runtime` names them is told.
+
+    Raises:
+        ConfigError: its class refuses an argument.
+    """
+    cls = catalogue.parts["arch"][config.arch.type]
+    takes = set(cls.runtime) & set(inspect.signature(cls).parameters)
+    told = {"classes": classes} if "classes" in takes else {}
+    return build_part(config.arch, catalogue.parts["arch"], "arch", shape, **told)
 
 
 def _metrics() -> dict[str, Metric]:

@@ -55,14 +55,27 @@ class Evaluator:
         """What the model is shown of a batch in evaluation: the images, corrupted if asked for."""
         return self.corrupter.of_images(batch.images, batch.indices)
 
-    def run(self, images: torch.Tensor, network: nn.Module | None = None) -> Numbers:
+    def _told(self, labels: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+        """What the model is given beside images or codes: of a conditional one their classes."""
+        if labels is None or not self.model.conditional:
+            return ()
+        return (labels.to(self.device),)
+
+    def run(
+        self,
+        images: torch.Tensor,
+        network: nn.Module | None = None,
+        labels: torch.Tensor | None = None,
+    ) -> Numbers:
         """What the model makes of images [n, C, H, W]: 'reconstruction', 'code', ... float32.
 
-        `network` is called in place of `self.network`.
+        Args:
+            network: called in place of `self.network`.
+            labels: the classes of the images, int64 [n], which a conditional model is shown.
         """
         images = images.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.precision):
-            output = (self.network if network is None else network)(images)
+            output = (self.network if network is None else network)(images, *self._told(labels))
         return {name: value.float() for name, value in output.items()}
 
     def measure(self, output: Numbers, images: torch.Tensor) -> Numbers:
@@ -85,41 +98,57 @@ class Evaluator:
         self.model.eval()
         sums = Sums()
         for batch in loader.batches():
-            sums.add(batch.counting(self.measure(self.run(self.shown(batch)), batch.images)))
+            output = self.run(self.shown(batch), labels=loader.labels_of(batch))
+            sums.add(batch.counting(self.measure(output, batch.images)))
             after_batch()
         return sums.means(loader.ranks)
 
     @torch.no_grad()
     def encode(self, loader: BaseDataLoader) -> torch.Tensor:
         """The codes of a loader's images, float32 [N, *code_shape] on the CPU."""
-        return torch.cat([self.encode_batch(batch.images) for batch in loader.batches()])
+        return torch.cat(
+            [self.encode_batch(b.images, loader.labels_of(b)) for b in loader.batches()]
+        )
 
     @torch.no_grad()
-    def encode_batch(self, images: torch.Tensor) -> torch.Tensor:
+    def encode_batch(
+        self, images: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The codes of images [n, C, H, W] on the device, float32 [n, *code_shape] on the CPU.
 
+        A conditional model is shown their classes `labels`, int64 [n].
         Computed in float32: in bfloat16 codes that lie close together would become one.
         """
         self.model.eval()
-        return self.model.encode(images.contiguous(memory_format=torch.channels_last)).cpu()
+        images = images.contiguous(memory_format=torch.channels_last)
+        return self.model.encode(images, *self._told(labels)).cpu()
 
     @torch.no_grad()
-    def posterior(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def posterior(
+        self, images: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log variance of a VAE's codes of images [n, C, H, W] on the device.
+
+        A conditional model is shown their classes `labels`, int64 [n].
 
         Each float32 [n, *code_shape] on the CPU, and computed in float32.
         """
         self.model.eval()
-        parts = self.model.posterior(images.contiguous(memory_format=torch.channels_last))
+        images = images.contiguous(memory_format=torch.channels_last)
+        parts = self.model.posterior(images, *self._told(labels))
         mean, logvar = (part.float().cpu() for part in parts)
         return mean, logvar
 
     @torch.no_grad()
-    def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """Images from codes [n, *code_shape], float32 [n, C, H, W] on the CPU."""
+    def decode(self, codes: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """Images from codes [n, *code_shape], float32 [n, C, H, W] on the CPU.
+
+        A conditional model makes them of the classes `labels`, int64 [n].
+        """
         self.model.eval()
         with autocast(self.device, self.precision):
-            return self.model.decode(codes.to(self.device)).float().cpu()
+            made = self.model.decode(codes.to(self.device), *self._told(labels))
+            return made.float().cpu()
 
 
 @torch.no_grad()
@@ -134,7 +163,7 @@ def code_use(evaluator: Evaluator, loader: BaseDataLoader) -> tuple[int, torch.T
     images = loader.of(loader.indices[:LOOKED_AT])
     total = squares = kl = torch.zeros((), dtype=torch.float64)
     for batch in images.batches():
-        output = evaluator.run(evaluator.shown(batch))
+        output = evaluator.run(evaluator.shown(batch), labels=images.labels_of(batch))
         codes = output["code"].flatten(1).double().cpu()
         of_batch = kl_of_numbers(output["code"], output["logvar"]).flatten(1)
         total, squares = total + codes.sum(0), squares + codes.square().sum(0)

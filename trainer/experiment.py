@@ -14,7 +14,7 @@ from data_loader.corruption import Corrupter
 from logger.run import Run, SilentRun, open_run
 from model.loss import BaseLoss
 from model.metric import metrics_for
-from trainer.catalogue import catalogue
+from trainer.catalogue import build_model, catalogue
 from trainer.evaluator import Evaluator
 from trainer.fit import check_fit, check_network
 from trainer.start import Start
@@ -126,8 +126,9 @@ class Experiment:
 
     def _build_model(self) -> BaseModel:
         seed_init(self.seed)
-        model = self._build("arch", self.dataset.shape)
-        return model.to(self.device, memory_format=torch.channels_last)
+        classes = len(self.dataset.labels.names)
+        model = build_model(self.config, self.classes, self.dataset.shape, classes)
+        return model.to(self.device).to(memory_format=torch.channels_last)
 
     def _pick_metrics(self) -> dict[str, Any]:
         known = metrics_for(self.classes.metrics, self.dataset.extra_metrics)

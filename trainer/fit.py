@@ -15,6 +15,7 @@ from model.loss import BaseLoss
 from model.metric import SMALLEST_SSIM_SIDE
 from model.network import REACH
 from model.sizes import shape_text
+from trainer.catalogue import build_model
 from trainer.memory import check_memory, needs_of
 from trainer.rules import watched
 from utils.config.build import build
@@ -36,7 +37,7 @@ def check_network(
     Raises:
         ConfigError: every problem, a line each.
     """
-    outline = _outline(config, classes, dataset.shape)
+    outline = _outline(config, classes, dataset)
     problems = list(_check_reach(config, outline, dataset.value_range))
     if any(parameter.requires_grad for parameter in outline.parameters()):
         optimizer = classes.parts["optimizer"][config.optimizer.type]
@@ -49,13 +50,14 @@ def check_network(
         refuse("config", problems)
 
 
-def _outline(config: Config, classes: Catalogue, shape: tuple[int, int, int]) -> BaseModel:
+def _outline(config: Config, classes: Catalogue, dataset: BaseDataset) -> BaseModel:
     """The model on the meta device; in earnest where its constructor computes with numbers."""
+    of = dataset.shape, len(dataset.labels.names)
     try:
         with torch.device("meta"):
-            return build(config, classes, "arch", shape)
+            return build_model(config, classes, *of)
     except ConfigError:
-        return build(config, classes, "arch", shape)
+        return build_model(config, classes, *of)
 
 
 def _check_reach(
@@ -113,7 +115,7 @@ def check_later(config: Config, classes: Catalogue, dataset: BaseDataset) -> Non
         ConfigError: every problem, a line each.
     """
     whole = build(config, classes, "data_loader", dataset, torch.device("cpu"), config.seed)
-    outline = _outline(config, classes, dataset.shape)
+    outline = _outline(config, classes, dataset)
     build(config, classes, "augmentation", dataset)
     build(config, classes, "corruption", dataset.shape, dataset.value_range)
     problems = [
@@ -154,7 +156,13 @@ def _check_sizes(config: Config, network: BaseModel, loader: BaseDataLoader) -> 
 def _check_images(
     config: Config, network: BaseModel, loss: BaseLoss, dataset: BaseDataset
 ) -> Iterator[Problem]:
-    """The images are such as metrics and loss can compare."""
+    """The images are such as metrics and loss can compare, and of classes where those count."""
+    if network.conditional and len(dataset.labels.indices.unique()) < 2:
+        rule = (
+            "shows the model the class of each image, and all images are of one; give labels of "
+            "two classes at least, or leave it out"
+        )
+        yield Problem("arch.args.conditional", True, rule)
     if "ssim" in config.metrics and min(dataset.shape[1:]) < SMALLEST_SSIM_SIDE:
         rule = f"needs {SMALLEST_SSIM_SIDE} pixels a side, images are {shape_text(dataset.shape)}"
         yield Problem("metrics", "ssim", rule)
@@ -175,11 +183,13 @@ def _check_shapes(
         yield Problem("arch.type", cls, "sets no code_shape; set it in the constructor")
         return
     device = next(network.parameters()).device
+    labels = torch.zeros(2, dtype=torch.int64, device=device)
+    told = (labels,) if network.conditional else ()
     network.eval()
     try:
         with torch.no_grad():
-            code = network.encode(torch.zeros(2, *shape, device=device))
-            made = network.decode(code)
+            code = network.encode(torch.zeros(2, *shape, device=device), *told)
+            made = network.decode(code, *told)
     except (RuntimeError, ValueError) as error:  # what torch raises for what does not fit
         reason = first_line(error)
         yield Problem("arch.type", cls, f"cannot compute images of {shape_text(shape)}: {reason}")

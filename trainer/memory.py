@@ -75,9 +75,10 @@ def copies_kept(optimizer: type, config: Config) -> int:
 def _taken_by(network: BaseModel, batch_size: int) -> int:
     """The most bytes that one float32 batch holds at a time, besides the parameters."""
     images = torch.empty(batch_size, *network.shape, device="meta")
+    labels = torch.empty(batch_size, dtype=torch.int64, device="meta")
     try:
         with Ledger() as ledger:
-            output = network(images)
+            output = network(images, labels) if network.conditional else network(images)
             (output["reconstruction"] - images).square().sum().backward()
     except Exception:  # of a model that looks at numbers, or of one that check_fit refuses
         return 0

@@ -19,6 +19,7 @@ LATER: dict[str, Any] = {
     "study": None,
     "trainer.type": "Trainer",
     "trainer.args": {},
+    "arch.args.conditional": False,
 }
 
 MADE_BEFORE = ("samples", "per_class", "noise", "relative", "split", "grid")

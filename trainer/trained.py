@@ -10,7 +10,7 @@ import torch
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from model.sizes import shape_text
-from trainer.catalogue import catalogue
+from trainer.catalogue import build_model, catalogue
 from utils.checkpoint import Checkpoint
 from utils.checkpoint_files import best_of, find_run
 from utils.config.build import build
@@ -20,7 +20,7 @@ from utils.errors import CheckpointError, DataError
 from utils.optimizer_state import load_weights
 
 AT_ONCE = 256  # images that go through the model together
-Compute = Callable[[torch.Tensor], torch.Tensor]
+Compute = Callable[..., torch.Tensor]
 ArrayOrTensor = TypeVar("ArrayOrTensor", np.ndarray, torch.Tensor)
 
 
@@ -29,6 +29,9 @@ class Trained:
 
     Arrays of images are in the layout, type and range of the data file, tensors as the model
     takes them: float32 [N, C, H, W] in `value_range`. All is computed in float32.
+
+    A conditional model needs `labels`, the class of each image or code: whole numbers [N], places
+    in `classes`. Others take none.
 
     Args:
         model: with its trained weights.
@@ -58,42 +61,87 @@ class Trained:
         low, high = self.facts["value_range"]
         return low, high
 
-    def encode(self, images: ArrayOrTensor) -> ArrayOrTensor:
+    def encode(self, images: ArrayOrTensor, labels: Any = None) -> ArrayOrTensor:
         """Images -> their codes [N, *code_shape]; of a VAE the means.
 
         Raises:
-            DataError: images of another layout, type, size or range than those trained on.
+            DataError: images of another layout, type, size or range than those trained on, or
+                labels of other classes.
         """
-        codes = self._in_batches(self._batches(images), self.model.encode)
+        told = self._told(labels, images)
+        codes = self._in_batches(self._batches(images), told, self.model.encode)
         return codes.numpy() if isinstance(images, np.ndarray) else codes
 
-    def decode(self, codes: ArrayOrTensor) -> ArrayOrTensor:
+    def decode(self, codes: ArrayOrTensor, labels: Any = None) -> ArrayOrTensor:
         """Codes [N, *code_shape] or [N, D] -> images.
 
         Raises:
-            DataError: codes of another shape, or that are no finite numbers.
+            DataError: codes of another shape, or that are no finite numbers, or labels of classes
+                that training had not.
         """
         shape = self.model.code_shape
         tensor = _numbers(codes, "codes")
         if tuple(tensor.shape[1:]) not in (shape, (self.model.code_size,)) or not len(tensor):
             raise DataError(f"codes: shape {tuple(tensor.shape)}; a code is {shape_text(shape)}")
         pieces = tensor.reshape(-1, *shape).split(AT_ONCE)
-        images = self._in_batches(iter(pieces), self.model.decode)
+        told = self._told(labels, tensor)
+        images = self._in_batches(iter(pieces), told, self.model.decode)
         return self._as_array(images) if isinstance(codes, np.ndarray) else images
 
-    def reconstruct(self, images: ArrayOrTensor) -> ArrayOrTensor:
+    def reconstruct(self, images: ArrayOrTensor, labels: Any = None) -> ArrayOrTensor:
         """Images -> what the model makes of them, laid out as they are."""
-        made = self._in_batches(
-            self._batches(images), lambda batch: self.model.decode(self.model.encode(batch))
-        )
+
+        def reconstructed(batch: torch.Tensor, *own: torch.Tensor) -> torch.Tensor:
+            return self.model.decode(self.model.encode(batch, *own), *own)
+
+        told = self._told(labels, images)
+        made = self._in_batches(self._batches(images), told, reconstructed)
         return self._as_array(made) if isinstance(images, np.ndarray) else made
 
     def _as_array(self, images: torch.Tensor) -> np.ndarray:
         return self.kind.of_none(self.facts).to_file(images)
 
     @torch.no_grad()
-    def _in_batches(self, batches: Iterator[torch.Tensor], compute: Compute) -> torch.Tensor:
-        return torch.cat([compute(batch.to(self.device)).float().cpu() for batch in batches])
+    def _in_batches(
+        self, batches: Iterator[torch.Tensor], told: tuple[torch.Tensor, ...], compute: Compute
+    ) -> torch.Tensor:
+        made, start = [], 0
+        for batch in batches:
+            own = [part[start : start + len(batch)] for part in told]
+            made.append(compute(batch.to(self.device), *own).float().cpu())
+            start += len(batch)
+        return torch.cat(made)
+
+    def _told(self, labels: Any, given: Any) -> tuple[torch.Tensor, ...]:
+        """What the model is given beside images or codes: of a conditional one their classes.
+
+        Raises:
+            DataError: labels are missing, not asked for, or not one class for each of the images
+                or codes `given`.
+        """
+        if not self.model.conditional:
+            if labels is None:
+                return ()
+            raise DataError("labels: the model is not conditional and takes none; leave them out")
+        if labels is None:
+            raise DataError(
+                "labels: the model is conditional; give the class of each image, whole numbers "
+                f"from 0 to {len(self.classes) - 1} (places in classes)"
+            )
+        numbers = _numbers(labels, "labels")
+        count = len(given) if isinstance(given, np.ndarray | torch.Tensor) else len(numbers)
+        if tuple(numbers.shape) != (count,) or (numbers != numbers.round()).any():
+            raise DataError(
+                f"labels: {labels.dtype} of shape {tuple(labels.shape)}; must be whole numbers, "
+                f"one for each of the {count}"
+            )
+        indices = numbers.long()
+        if unknown := sorted({*indices.tolist()} - {*range(len(self.classes))}):
+            raise DataError(
+                f"labels: {unknown[0]} is no class of training; those are 0 to "
+                f"{len(self.classes) - 1}"
+            )
+        return (indices.to(self.device),)
 
     def _batches(self, images: np.ndarray | torch.Tensor) -> Iterator[torch.Tensor]:
         """Images as the model takes them, some at a time."""
@@ -149,15 +197,22 @@ def load(path: str | Path, device: str = "cpu") -> Trained:
     kind = classes.parts["dataset"][config.dataset.type]
     facts = checkpoint.images or build(config, classes, "dataset").facts()
     with torch.random.fork_rng(devices=[]):  # the first weights are drawn, and then replaced
-        model: BaseModel = build(config, classes, "arch", tuple(_shape_in(facts, path)))
+        model = build_model(config, classes, _shape_in(facts, path), _classes_in(facts))
     load_weights(model, checkpoint.state_dict)
     place = pick_device(device)
     return Trained(model.to(place), place, kind, facts)
 
 
-def _shape_in(facts: dict[str, Any], path: Path) -> list[int]:
+def _classes_in(facts: dict[str, Any]) -> int:
+    """How many classes a checkpoint is of."""
+    classes = facts.get("classes")
+    return len(classes) if isinstance(classes, list) else 1
+
+
+def _shape_in(facts: dict[str, Any], path: Path) -> tuple[int, int, int]:
     """C, H, W of the images that a checkpoint is of."""
     shape = facts.get("shape")
     if not isinstance(shape, list) or len(shape) != 3 or not all(type(n) is int for n in shape):
         raise CheckpointError(f"{path}: 'images' does not say the shape of an image")
-    return shape
+    channels, height, width = shape
+    return channels, height, width

@@ -127,7 +127,7 @@ class Trainer(BaseTrainer):
         """What the model makes of a batch as training shows it: 'reconstruction', 'code', ..."""
         place = epoch, self.step, self.ranks.rank
         shown = self.evaluator.corrupter.in_step(batch.images, *place)
-        return self.evaluator.run(shown, self._parallel)
+        return self.evaluator.run(shown, self._parallel, self.loader.labels_of(batch))
 
     def descend(self, epoch: int, batch: Batch, numbers: dict[str, torch.Tensor]) -> None:
         """One step of the optimizer down the mean of numbers["loss"], [n], if all is finite."""
@@ -218,12 +218,14 @@ class Trainer(BaseTrainer):
             most = min(PROJECTED, MOST_PROJECTED // self.model.code_size)
             self._show_codes(loader.of(loader.indices[:most]))
         batch = next(loader.of(loader.indices[:PREVIEWED]).batches())
+        labels = loader.labels_of(batch)
         self.model.eval()
         if self.epoch <= self.settings.save_period:  # not before training: that takes a while
-            self.run.board.add_graph(self.model, batch.images[:1])
+            told = (labels[:1].to(batch.images.device),) if self.model.conditional else ()
+            self.run.board.add_graph(self.model, batch.images[:1], *told)
         with torch.no_grad():
             shown = self.evaluator.shown(batch)
-            made = self.evaluator.run(shown)["reconstruction"]
+            made = self.evaluator.run(shown, labels=labels)["reconstruction"]
         rows = [batch.images, shown, made] if self.evaluator.corrupter else [batch.images, made]
         picture = tile([self.dataset.to_rgb(row.cpu()) for row in rows])
         self.run.board.add_picture(self.epoch, "reconstructions", picture)

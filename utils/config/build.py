@@ -31,13 +31,18 @@ def build(config: Config, catalogue: Catalogue, key: str, *runtime: Any) -> Any:
 
 
 def build_part(
-    part: Part | TrainerSection, classes: dict[str, Any], path: str, *runtime: Any
+    part: Part | TrainerSection, classes: dict[str, Any], path: str, /, *runtime: Any, **told: Any
 ) -> Any:
-    """The object that one part names; as in `build`."""
+    """The object that one part names; as in `build`.
+
+    Args:
+        told: arguments that no config holds either, by name.
+    """
     cls = classes[part.type]
     typed = arguments_model(cls).model_validate_json(json.dumps(part.args))
     try:
-        return cls(*runtime, **{name: getattr(typed, name) for name in type(typed).model_fields})
+        args = {name: getattr(typed, name) for name in type(typed).model_fields}
+        return cls(*runtime, **args, **told)
     except (ValueError, TypeError, RuntimeError, ArithmeticError, MemoryError) as error:
         opening = re.split(r"\W", str(error), maxsplit=1)[0]
         joint = "." if opening in type(typed).model_fields else f": {part.type}: "
