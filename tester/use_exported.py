@@ -154,6 +154,15 @@ def warn_of_narrow(array: np.ndarray, model: dict[str, Any]) -> None:
         print(f"warning: the images hold {used}: are they on the same scale?", file=sys.stderr)
 
 
+def write(target: Path, array: np.ndarray) -> None:
+    """Write an array into a .npy file."""
+    try:
+        with target.open("wb") as file:
+            np.save(file, array)
+    except OSError as error:
+        refuse(f"{target}: cannot be written: {error.strerror}; name another file")
+
+
 def main() -> None:
     """Print the error and the p-value of each image and write the reconstructions."""
     if {"-h", "--help"} & set(sys.argv):
@@ -178,8 +187,7 @@ def main() -> None:
         for error, p_value in zip(errors, p_values(errors, held_out), strict=True):
             print(f"{place:5}  {error:.6e}  {p_value:.6f}")
             place += 1
-    with target.open("wb") as file:
-        np.save(file, np.concatenate(written))
+    write(target, np.concatenate(written))
 
 
 if __name__ == "__main__":
