@@ -11,7 +11,7 @@ def main() -> None:
     args = test_arguments(__doc__)
     refuse_ranks("test.py")
     from tester.export import export
-    from tester.images_tester import ImagesTester
+    from tester.images_tester import ImagesTester, report_files
     from tester.tester import Tester, has_report
     from trainer.experiment import Experiment
     from trainer.start import Start
@@ -30,7 +30,7 @@ def main() -> None:
         tester = Tester(experiment)
     target = args.output or start.report_folder(tester.default_folder)
     tester.check_room(target)
-    with whole_folder(target, tester.files, has_report) as folder:
+    with whole_folder(target, report_files(tester, target), has_report) as folder:
         tester.report(folder)
     say(f"written to {target}")
 

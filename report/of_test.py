@@ -117,8 +117,9 @@ def _hardest(facts: Facts) -> list[str]:
             (count, error), name = max(own, key=lambda entry: entry[0][1])
             (_, least), easiest = min(own, key=lambda entry: entry[0][1])
             return [
-                f"Of the {SPLITS[split]} those of class {name} are hardest: a mean error of "
-                f"{number(error)} over {count:,}; those of {easiest} are easiest, {number(least)}."
+                f'Of the {SPLITS[split]} those of "{name}" are hardest: a mean error of '
+                f'{number(error)} over {count:,}; those of "{easiest}" are easiest, '
+                f"{number(least)}."
             ]
     return []
 

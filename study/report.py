@@ -72,7 +72,7 @@ def _set_aside(plan: Plan) -> str:
     few = [
         f"{name} ({size})"
         for label, (name, size) in enumerate(zip(names, plan.groups.sizes, strict=True))
-        if label not in plan.classes
+        if label not in plan.classes and size
     ]
     if not few:
         return "All classes are evaluated."
@@ -118,7 +118,12 @@ def _class_rows(plan: Plan, summaries: list[ArmSummary]) -> list[dict[str, str]]
 
 def _table(rows: list[dict[str, str]]) -> list[str]:
     cells = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
-    return ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
+    return ["| " + " | ".join(map(_cell, row)) + " |" for row in cells]
+
+
+def _cell(text: str) -> str:
+    """A name or a number as it may stand between bars: in one line, and no markup."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def csv_text(plan: Plan, summaries: list[ArmSummary]) -> str:

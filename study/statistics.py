@@ -1,13 +1,14 @@
 """What the scores of a study say, and what they cannot say."""
 
 from collections.abc import Sequence
-from math import inf, sqrt
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
 LEVEL, POWER = 0.05, 0.8
+NOTHING = 1e-12  # a standard error that is rounding's alone
 DRAWS = 1000  # bootstrap samples of an interval
 
 
@@ -81,13 +82,24 @@ class Spread(NamedTuple):
     trials: int
     """n = K R, of the folds."""
 
+    @property
+    def is_alike(self) -> bool:
+        """Whether all folds have the same number, so that nothing says how sure the mean is."""
+        return self.error < NOTHING
+
     def half_width(self) -> float:
         """Half of its interval of 95 %."""
         return float(stats.t.ppf(1 - LEVEL / 2, self.trials - 1)) * self.error
 
     def p_value(self) -> float:
-        """Of a two-sided test that the mean is 0."""
-        t = self.mean / self.error if self.error else (inf if self.mean else 0.0)
+        """Of a two-sided test that the mean is 0; 1 where all folds are alike.
+
+        Their spread of 0 is no certainty: scores of few test images take few values, and two folds
+        may well have the same one.
+        """
+        if self.is_alike:
+            return 1.0
+        t = self.mean / self.error
         return float(2 * stats.t.sf(abs(t), self.trials - 1))
 
     def least_seen(self, level: float = LEVEL) -> float:
@@ -135,6 +147,11 @@ def verdict(difference: Spread, p_value: float, tests: int) -> str:
     """
     if p_value < LEVEL:
         return "helps" if difference.mean > 0 else "does worse"
+    if difference.is_alike:
+        return (
+            "no difference seen: it is the same in every fold, so that nothing says how large a "
+            "one could have been seen"
+        )
     least = 100 * difference.least_seen(LEVEL / tests)
     return (
         f"no difference seen: a difference below {least:.1f} points could not be seen with these "

@@ -14,9 +14,9 @@ from study.report import conclusions, csv_text, markdown
 from study.summary import summarize
 from study.workers import Job, work
 from utils.config.sections import Config
-from utils.errors import Interrupted
+from utils.errors import ConfigError, Interrupted
 from utils.lock import hold
-from utils.output import remove_partials, say, write_file
+from utils.output import check_writable, remove_partials, say, write_file
 from utils.signals import ended_by_sigterm
 
 GO_ON = "study stopped; start it again to go on"
@@ -36,7 +36,14 @@ def run_study(config: Config, device: str) -> None:
     plan = plan_study(config)
     folder = Path(config.trainer.save_dir) / f"{config.name}-study"
     records = Records(plan, folder / "records")
-    records.folder.mkdir(parents=True, exist_ok=True)
+    check_writable(folder)
+    try:
+        records.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{records.folder}: no such folder can be made: {error.strerror}; move what is in its "
+            "way, or choose another trainer.save_dir"
+        ) from None
     hold(folder)
     remove_partials(records.folder)
     with _stopped_in_one_line():

@@ -1,5 +1,6 @@
 """A trained model at work on images that it has never seen: scores, p-values, the oddest."""
 
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tester.odd_pictures import SHOWN, Odd, draw_errors, draw_oddest
 from tester.page_facts import Split
 from tester.score_files import ScoreFiles, check_apart, check_disk
 from tester.scores import MODEL, Scores
-from tester.tester import Tester, score_table, write_json
+from tester.tester import Tester, has_report, score_table, write_json
 from trainer.experiment import Experiment
 from utils.config.sections import GenerationSection
 from utils.errors import ConfigError, DataError
@@ -235,3 +236,13 @@ class ImagesTester(Tester):
         """The children of the new images, and what each was made from."""
         self.write(making, {"file": str(self.path), "sha256": self.checksum}, folder)
         say(f"{making.children.count} generated images from {len(self.images.dataset)} new ones")
+
+
+def report_files(tester: Tester, folder: Path) -> tuple[str, ...]:
+    """The files that a report may have and, where the last report in a folder is of the other
+    kind, those of that one: none of them stays beside a report that it is not of."""
+    if not has_report(folder):
+        return tester.files
+    scores = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    earlier = ImagesTester if SPLIT in scores else Tester
+    return tuple(dict.fromkeys([*tester.files, *earlier.files]))

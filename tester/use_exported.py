@@ -148,10 +148,19 @@ def read_images(path: Path, model: dict[str, Any]) -> np.ndarray:
 
 def warn_of_narrow(array: np.ndarray, model: dict[str, Any]) -> None:
     """Say on stderr where images use next to nothing of the model's range."""
-    (low, high), (least, most) = model["file_range"], (array.min(), array.max())
+    (low, high), least, most = model["file_range"], float(array.min()), float(array.max())
     if not model["one_hot"] and most - least < NARROW * (high - low):
         used = f"{least:g} to {most:g} of {low:g} to {high:g}"
         print(f"warning: the images hold {used}: are they on the same scale?", file=sys.stderr)
+
+
+def write(target: Path, array: np.ndarray) -> None:
+    """Write an array into a .npy file."""
+    try:
+        with target.open("wb") as file:
+            np.save(file, array)
+    except OSError as error:
+        refuse(f"{target}: cannot be written: {error.strerror}; name another file")
 
 
 def main() -> None:
@@ -178,8 +187,7 @@ def main() -> None:
         for error, p_value in zip(errors, p_values(errors, held_out), strict=True):
             print(f"{place:5}  {error:.6e}  {p_value:.6f}")
             place += 1
-    with target.open("wb") as file:
-        np.save(file, np.concatenate(written))
+    write(target, np.concatenate(written))
 
 
 if __name__ == "__main__":

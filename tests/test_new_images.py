@@ -284,3 +284,16 @@ def test_the_command_of_the_readme_does_it(run, new, tmp_path):
     done = command(*line.split(), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert FILES == {path.name for path in tmp_path.glob("saved/WaferAE/*/images/*")}
+
+
+def test_files_of_the_other_kind_of_report_do_not_stay_beside_one(run, new, tmp_path):
+    out = tmp_path / "out"
+    score(run, new, "-o", out)
+    (out / "my codes.npy").write_bytes(b"mine")
+    done = command("test.py", "-r", run, "-o", out)
+    assert done.returncode == 0, done.stderr
+    left = {path.name for path in out.iterdir()}
+    assert "latent.png" in left
+    assert not left & (FILES - {"metrics.json", "report.html"})
+    score(run, new, "-o", out)
+    assert {path.name for path in out.iterdir()} == FILES | {"my codes.npy"}

@@ -293,3 +293,11 @@ def test_new_images_have_a_page_of_their_own(made):
     assert "of 5 images are flagged" in " ".join(element.text for element in page.all("li"))
     assert "new, of no known class (5)" in [element.text for element in page.all("label")]
     assert 0 < sum(row[4] == "images" for row in page.rows("Worst images"))
+
+
+def test_the_hardest_class_is_named_in_quotes(page):
+    # "class 100" or a name of no letters would otherwise be lost in the sentence
+    (said,) = [item.text for item in page.all("li") if "are hardest" in item.text]
+    quoted = [f'"{name}"' for name in NASTY]
+    assert sum(f"those of {name} are hardest" in said for name in quoted) == 1
+    assert sum(f"those of {name} are easiest" in said for name in quoted) == 1

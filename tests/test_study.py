@@ -25,6 +25,7 @@ ARMS = [
     {"name": "flips + noise", "augmentation": FLIPS, "generation": NOISE, "share": 0.3,
      "set": {"data_loader.args.validation_split": 4}},
 ]  # fmt: skip
+CLASSES = ["bar | <i> and\nline", *(f"class {number}" for number in range(1, 9))]
 CANARY, TWINS = 7, 6  # the place of an image; how many of the first have a turned twin at the end
 
 
@@ -45,7 +46,11 @@ def study_config(folder, **settings):
         "seed": 5,
         "dataset": {
             "type": "WaferMaps",
-            "args": {"data": str(folder / "data.npy"), "label": str(folder / "label.npy")},
+            "args": {
+                "data": str(folder / "data.npy"),
+                "label": str(folder / "label.npy"),
+                "classes": CLASSES,
+            },
         },
         "data_loader": {"type": "ImageLoader", "args": {"batch_size": 8, "validation_split": 0}},
         "arch": {
@@ -98,6 +103,7 @@ def test_a_study_leaves_a_report_a_table_a_picture_and_a_record_of_each_member(d
     assert "Not evaluable, and always in training, for they have fewer different images" in report
     assert "than there are folds: class 1 (1), " in report
     assert "- **flips + noise**: " in report
+    assert "\n| bar \\| &lt;i> and line | " in report
 
 
 def test_the_table_is_that_of_the_records(done):

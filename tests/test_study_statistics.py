@@ -50,9 +50,13 @@ def test_the_variance_of_folds_has_the_overlap_of_training_sets_added():
     assert t.p_value() == pytest.approx(1 - 2 / math.pi * (math.pi / 4 + 0.5), rel=1e-6)
 
 
-def test_differences_that_are_all_alike_have_no_error():
-    assert spread_of([0.0, 0.0, 0.0], 3).p_value() == 1
-    assert spread_of([0.5, 0.5, 0.5], 3).p_value() == 0
+@pytest.mark.parametrize("difference", [0.0, 0.5, 0.1, -1 / 3])
+def test_differences_that_are_all_alike_show_nothing(difference):
+    # two folds of a few images have the same score by chance, and three tenths no sd of exactly 0
+    for count in (2, 3):
+        spread = spread_of([difference] * count, count)
+        assert spread.p_value() == 1
+        assert verdict(spread, 1.0, 1).startswith("no difference seen: it is the same in every")
 
 
 def test_p_values_are_corrected_for_their_number():

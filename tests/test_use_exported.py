@@ -10,7 +10,7 @@ from data_loader.array_dataset import Arrays
 from data_loader.image_folder import ImageFolder
 from data_loader.wafers import LEGEND, WaferMaps
 from tester.export import layout_facts
-from tester.use_exported import p_values, read_images, to_array, to_images
+from tester.use_exported import p_values, read_images, to_array, to_images, warn_of_narrow, write
 
 RANDOM = np.random.default_rng(0)
 CODES = RANDOM.integers(0, 3, (4, 5, 7))
@@ -112,3 +112,26 @@ def test_p_values_are_what_one_counts_by_hand():
     held_out = np.array([1.0, 2.0, 2.0, 5.0])
     found = p_values(np.array([0.5, 1.0, 2.0, 3.0, 5.0, 6.0]), held_out)
     assert found.tolist() == [1.0, 1.0, 4 / 5, 2 / 5, 2 / 5, 1 / 5]
+
+
+@pytest.mark.parametrize(
+    ("array", "file_range", "is_narrow"),
+    [
+        (np.array([True, False]), (0, 1), False),
+        (np.array([True, True]), (0, 1), True),
+        (np.array([-100, 100], np.int8), (-128, 127), False),  # 200 is no int8
+        (np.array([0.0, 1.0]), (0, 255), True),
+    ],
+)
+def test_narrow_images_are_warned_of_whatever_their_type(array, file_range, is_narrow, capsys):
+    warn_of_narrow(array, {"file_range": file_range, "one_hot": False})
+    assert ("same scale?" in capsys.readouterr().err) == is_narrow
+
+
+@pytest.mark.parametrize("name", ["", "no such folder/made.npy"])
+def test_reconstructions_that_cannot_be_written_are_one_line(name, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        write(tmp_path / name, np.zeros(3))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot be written" in line
+    assert "name another file" in line

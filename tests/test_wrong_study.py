@@ -107,3 +107,17 @@ def test_an_arm_that_cannot_be_is_refused_by_the_command_before_anything(right, 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: study.arms.2: arch.args.encoder.0: conv ")
     assert not (tmp_path / "saved").exists()
+
+
+@pytest.mark.parametrize("way", ["tiny-study", "tiny-study/records"])
+def test_a_file_where_the_study_would_go_is_named_in_one_line(right, written, tmp_path, way):
+    right["name"] = "tiny"
+    in_the_way = tmp_path / "saved" / way
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_text("mine")
+    done = command("train.py", "-c", written(right))
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert str(in_the_way) in line
+    assert "choose another" in line
+    assert in_the_way.read_text() == "mine"
