@@ -133,6 +133,8 @@ def _draw(axes: Any, panel: Panel, panels: Panels) -> dict[str, Any]:
     room = CELL[0] - 0.5
     note = Ruler(size=CAPTION_SIZE).fit(panel.note, room)
     axes.text(0, 1.04, note, transform=axes.transAxes, size=CAPTION_SIZE, color="0.35")
-    name = Ruler(size=SIZE, weight="bold").fit(panel.title, room)
-    axes.text(0, 1.14, name, transform=axes.transAxes, size=SIZE, weight="bold")
+    name = Ruler(size=SIZE).fit(
+        panel.title, room
+    )  # not bold, which few fonts have for all scripts
+    axes.text(0, 1.14, name, transform=axes.transAxes, size=SIZE)
     return handles

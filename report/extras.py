@@ -20,6 +20,9 @@ KNOWN = {
 }
 
 
+SHOWN = ("noise", "images", "class_kept", "new", "density", "coverage", "to_nearest_pixels")
+
+
 class Table(NamedTuple):
     """Rows of text and numbers, the first column naming each."""
 
@@ -38,15 +41,39 @@ class Extra(NamedTuple):
 
 
 def extras_in(folder: Path) -> list[Extra]:
-    """The sections whose files a folder holds: <name>.json, <name>.csv or <name>.png."""
+    """The sections whose files a folder holds: quality.json, <name>.csv or <name>.png."""
     found = []
     for key, (title, told) in KNOWN.items():
-        tables = _tables_of_json(folder / f"{key}.json") + _table_of_csv(folder / f"{key}.csv")
+        tables = _tables_of_quality(folder / "quality.json") if key == "quality" else []
+        tables += _table_of_csv(folder / f"{key}.csv")
         drawn = folder / f"{key}.png"
         shown = picture(drawn, title, told) if drawn.exists() else None
         if tables or shown:
             found.append(Extra(key, title, tables, shown))
     return found
+
+
+def _tables_of_quality(path: Path) -> list[Table]:
+    """How much noise was chosen for each class, where it was, and how good children are."""
+    if not path.exists():
+        return []
+    content = json.loads(path.read_text(encoding="utf-8"))
+    chosen = [
+        [", ".join(own["labels"]), own["noise"], own["reason"]]
+        for own in content.get("chosen", [])
+    ]
+    rows = [
+        [group["class"], row["made_by"], *(row[name] for name in SHOWN)]
+        for group in content.get("classes", [])
+        for row in group["rows"]
+    ]
+    names = ["class", "made by", *(name.replace("_", " ") for name in SHOWN)]
+    tables = (
+        [Table("The noise of each class", ["class", "noise", "why"], chosen)] if chosen else []
+    )
+    return tables + (
+        [Table("Children and what they are held beside", names, rows)] if rows else []
+    )
 
 
 def _table_of_csv(path: Path) -> list[Table]:
@@ -55,36 +82,6 @@ def _table_of_csv(path: Path) -> list[Table]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = [[_value(cell) for cell in row] for row in csv.reader(file)]
     return [Table(path.stem, [str(name) for name in rows[0]], rows[1:])] if rows else []
-
-
-def _tables_of_json(path: Path) -> list[Table]:
-    """An object as tables: objects of objects are rows and columns, what is plain a list."""
-    if not path.exists():
-        return []
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return _tables(path.stem, content) if isinstance(content, dict) else []
-
-
-def _tables(title: str, content: dict[str, Any]) -> list[Table]:
-    plain = [[name, value] for name, value in content.items() if _is_plain(value)]
-    flat = {
-        name: value
-        for name, value in content.items()
-        if isinstance(value, dict) and value and all(map(_is_plain, value.values()))
-    }
-    tables = [Table(title, ["", "value"], plain)] if plain else []
-    if flat:
-        names = list(dict.fromkeys(key for value in flat.values() for key in value))
-        rows = [[name, *(value.get(key) for key in names)] for name, value in flat.items()]
-        tables.append(Table(title, ["", *names], rows))
-    for name, value in content.items():
-        if isinstance(value, dict) and name not in flat:
-            tables += _tables(f"{title}: {name}", value)
-    return tables
-
-
-def _is_plain(value: Any) -> bool:
-    return not isinstance(value, dict | list)
 
 
 def _value(cell: str) -> Any:

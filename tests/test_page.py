@@ -269,13 +269,18 @@ def test_a_chart_of_one_epoch_and_of_very_many():
 
 def test_sections_of_others_appear_when_their_files_are_there(tmp_path):
     assert extras_in(tmp_path) == []
-    quality = {"real": 0.9, "classes": {"<b>": {"recall": 0.5}, "Loc": {"recall": 1.0}}}
+    measures = {"class_kept": 0.5, "new": 1.0, "density": None, "coverage": 0.25}
+    row = {"made_by": "children", "noise": 0.1, "images": 64, "to_nearest_pixels": 3.0, **measures}
+    quality = {
+        "chosen": [{"labels": ["<b>", "Loc"], "noise": 0.1, "reason": "at 0.5 it falls"}],
+        "classes": [{"class": "<b>", "rows": [row]}],
+    }
     (tmp_path / "quality.json").write_text(json.dumps(quality))
     (tmp_path / "study.csv").write_text("arm,mse\nsmall,0.25\n")
     first, second = extras_in(tmp_path)
     assert [first.title, second.title] == ["Quality of the generated images", "Study"]
-    assert first.tables[0].rows == [["real", 0.9]]
-    assert first.tables[1].rows == [["<b>", 0.5], ["Loc", 1.0]]
+    assert first.tables[0].rows == [["<b>, Loc", 0.1, "at 0.5 it falls"]]
+    assert first.tables[1].rows == [["<b>", "children", 0.1, 64, 0.5, 1.0, None, 0.25, 3.0]]
     assert second.tables[0].rows == [["small", 0.25]]
 
 

@@ -80,10 +80,14 @@ def test_a_report_removes_no_files_but_those_of_a_report(small, written, tmp_pat
     target = tmp_path / "figures"
     target.mkdir()
     (target / "prior.png").write_text("drawn by somebody else")
-    assert command("test.py", "-r", run, "-o", target).returncode == 0
+    assert "prior.png of another program" in refused(command("test.py", "-r", run, "-o", target))
     assert (target / "prior.png").read_text() == "drawn by somebody else"
+    (target / "prior.png").rename(target / "mine.png")
     assert command("test.py", "-r", run, "-o", target).returncode == 0
-    assert not (target / "prior.png").exists()  # this folder is a report's now
+    (target / "prior.png").touch()  # as an earlier test of a VAE would have left it
+    assert command("test.py", "-r", run, "-o", target).returncode == 0
+    assert not (target / "prior.png").exists()
+    assert (target / "mine.png").read_text() == "drawn by somebody else"
 
 
 def test_a_lock_of_another_user_is_said_in_a_line(small, written, tmp_path):
