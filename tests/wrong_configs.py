@@ -82,7 +82,7 @@ WRONG_TYPES = [
     ("loss", None, "must be an object"),
     ("metrics", "psnr", "must be a list"),
     ("metrics", [1], "must be a string", "metrics.0"),
-    ("generation.noise", "0.1", "must be a number or a list"),
+    ("generation.noise", "0.1", "must be 'auto' or a number or a list"),
     ("generation", [], "must be an object"),
     ("generation.method", "neighbors", "did you mean 'neighbours'?"),
     ("generation.method", "smote", "must be 'noise', 'neighbours', 'extrapolate' or 'gaussian'"),
