@@ -109,17 +109,19 @@ class Tester:
             say(note)
         if self.making:
             self.generate(self.making, folder)
-            self.judge(self.making, folder)
         if self.draws:
+            self.judge(folder)
             self.draw(folder)
         names = list(self.experiment.dataset.labels.names)
         self.write_page(folder, self.shown_splits(measured), names)
 
-    def judge(self, making: Making, folder: Path) -> None:
+    def judge(self, folder: Path) -> None:
         """How good the children are, and why they have the noise that they have, where that was
         chosen."""
         from tester.quality_report import report_quality
 
+        if not (making := self.making):
+            return
         over_training = Generator(self.evaluator, self.loader, making.generator.settings)
         own = making._replace(generator=over_training)
         if content := report_quality(own, self.splits, self.config.seed, folder):

@@ -148,8 +148,8 @@ class GenerationSection(Section):
     grid: Annotated[int, Field(ge=2, le=50)] | None = None
     """The side of the grid over a code of two numbers; null is 15 where there is such a code."""
     pictures: bool = True
-    """Whether test.py draws its pictures, which may take longer than all else, in a sweep above
-    all; its page is made without them too."""
+    """Whether test.py draws its pictures and judges the generated images, which may take longer
+    than all else, in a sweep above all; its page is made without them too."""
 
     @model_validator(mode="before")
     @classmethod
