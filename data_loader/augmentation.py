@@ -175,6 +175,11 @@ class Augmenter(Ways):
     stream = AUGMENTATION
 
 
+def symmetries_of(shape: tuple[int, ...]) -> int:
+    """In how many ways, of those of `turned`, images (..., H, W) keep their height and width."""
+    return SYMMETRIES if shape[-2] == shape[-1] else FLIPS
+
+
 def turned(images: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
     """Images turned and mirrored in the eight ways of a square, each image in its own.
 

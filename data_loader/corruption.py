@@ -164,6 +164,6 @@ class Corrupter(Ways):
         """What the model is shown of the images [n, C, H, W] at `places` [n] in evaluation."""
         if not self:
             return images
-        return self._change(
+        return self.change(
             images, [generator(self.seed, CORRUPTION, place) for place in places.tolist()]
         )

@@ -69,10 +69,11 @@ class Ways:
             return images
         source = torch.Generator(images.device)
         source.manual_seed(mix(self.seed, self.stream, epoch, step) + rank)
-        return self._change(images, [source])
+        return self.change(images, [source])
 
     @torch.no_grad()
-    def _change(self, images: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
+    def change(self, images: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
+        """What becomes of images [n, C, H, W] with the random numbers of a `Draws`."""
         draws = Draws(generators, images)
         for way in self.ways:
             images = way(images, draws)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from base.base_data_loader import BaseDataLoader
-from data_loader.augmentation import FLIPS, SYMMETRIES, turned
+from data_loader.augmentation import symmetries_of, turned
 from generation.children import Child, plan_children
 from generation.classifier import Labelled
 from generation.generator import Generator
@@ -117,7 +117,7 @@ def _made(
         children = Labelled(images.to(judge.device), labels[sources])
         made["children", level] = judge.look(children, is_valid)
     copies = images_of(originals.of(torch.tensor(sources)))
-    count = FLIPS if copies.images.shape[2] != copies.images.shape[3] else SYMMETRIES
+    count = symmetries_of(copies.images.shape)
     random = generator(seed, QUALITY, 2)
     which = torch.randint(1, count, (len(sources),), generator=random).to(copies.images.device)
     made["copies", None] = judge.look(copies)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 
 from base.base_data_loader import BaseDataLoader
-from data_loader.augmentation import FLIPS, SYMMETRIES, turned
+from data_loader.augmentation import symmetries_of, turned
 from trainer.evaluator import Evaluator
 
 
@@ -37,8 +37,7 @@ class Views:
         self, evaluator: Evaluator, loader: BaseDataLoader, has_posterior: bool = False
     ) -> None:
         self.evaluator, self.loader, self.has_posterior = evaluator, loader, has_posterior
-        _, height, width = loader.dataset.shape
-        self.symmetries = SYMMETRIES if height == width else FLIPS
+        self.symmetries = symmetries_of(loader.dataset.shape)
 
     def of(self, turns: list[tuple[int, int]]) -> View:
         """Originals, each by its place and its symmetry; each different one is encoded once."""

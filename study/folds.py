@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 
 from base.base_dataset import BaseDataset
+from data_loader.augmentation import symmetries_of, turned
 from utils.seed import STUDY, generator
 
 
@@ -48,12 +49,9 @@ def group_images(dataset: BaseDataset) -> Groups:
 
 def _marks(images: torch.Tensor) -> Iterator[bytes]:
     """For each image [n, C, H, W] what it has in common with its turned and mirrored copies."""
-    quarters = range(4) if images.shape[2] == images.shape[3] else (0, 2)
     ways = [
-        way.contiguous().numpy()
-        for quarter in quarters
-        for turned in [images.rot90(quarter, (2, 3))]
-        for way in (turned, turned.flip(3))
+        turned(images, torch.full((len(images),), which)).contiguous().numpy()
+        for which in range(symmetries_of(images.shape))
     ]
     for place in range(len(images)):
         yield min(hashlib.sha256(way[place].tobytes()).digest() for way in ways)

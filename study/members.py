@@ -9,7 +9,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from base.base_dataset import BaseDataset
-from data_loader.draws import Draws
+from data_loader.augmentation import Augmenter
 from generation.children import originals
 from generation.classifier import (
     Augmentation,
@@ -125,17 +125,8 @@ class Bench:
 
     def _augmentation(self, arm: Arm) -> Augmentation | None:
         ways = build(arm.augmented, catalogue(), "augmentation", self.training)
-        several = ways if isinstance(ways, list) else [ways] if ways else []
-        if not several:
-            return None
-
-        def augment(images: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-            draws = Draws([random], images)
-            for way in several:
-                images = way(images, draws)
-            return images
-
-        return augment
+        augmenter = Augmenter(ways)
+        return (lambda images, random: augmenter.change(images, [random])) if ways else None
 
     def _is_natural(self, arm: Arm) -> bool:
         """Whether images are drawn as they come, rare classes seldom."""

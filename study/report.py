@@ -2,6 +2,7 @@
 
 import csv
 import io
+from statistics import stdev
 from typing import Any
 
 from study.plan import Plan
@@ -85,7 +86,7 @@ def _set_aside(plan: Plan) -> str:
 def _row(summary: ArmSummary, plan: Plan) -> dict[str, str]:
     row = {
         "arm": summary.name,
-        "macro-F1": f"{summary.macro_f1.mean:.3f} ± {_deviation(summary.values):.3f}",
+        "macro-F1": f"{summary.macro_f1.mean:.3f} ± {stdev(summary.values):.3f}",
         "balanced accuracy": f"{summary.balanced_accuracy:.3f}",
         "difference, points": "the best without" if summary.difference is None else "",
         "p": "" if summary.p_value is None else f"{summary.p_value:.3f}",
@@ -96,11 +97,6 @@ def _row(summary: ArmSummary, plan: Plan) -> dict[str, str]:
     if plan.settings.check:
         row[f"macro-F1 of the {plan.settings.check}"] = f"{summary.check or 0:.3f}"
     return row | {"minutes": f"{summary.seconds / 60:.1f}"}
-
-
-def _deviation(values: list[float]) -> float:
-    mean = sum(values) / len(values)
-    return (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
 
 
 def _class_rows(plan: Plan, summaries: list[ArmSummary]) -> list[dict[str, str]]:
@@ -144,7 +140,7 @@ def _numbers(summary: ArmSummary, names: list[str]) -> dict[str, Any]:
         "generates": summary.generates,
         "folds": summary.macro_f1.trials,
         "macro_f1": summary.macro_f1.mean,
-        "macro_f1 sd": _deviation(summary.values),
+        "macro_f1 sd": stdev(summary.values),
         "balanced_accuracy": summary.balanced_accuracy,
         "check macro_f1": summary.check,
         "difference": difference and difference.mean,
