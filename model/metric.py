@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from model.loss import per_image
+from utils.channels import largest_channel
 
 Metric = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 
@@ -106,7 +107,7 @@ def _windows(side: int, like: torch.Tensor) -> torch.Tensor:
 @best("max")
 def pixel_accuracy(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch.Tensor:
     """The share of pixels whose likeliest channel is the right one, of one-hot images, [N]."""
-    return per_image((output.argmax(1) == target.argmax(1)).float())
+    return per_image((largest_channel(output) == largest_channel(target)).float())
 
 
 @best("max")
@@ -115,7 +116,7 @@ def defect_f1(output: torch.Tensor, target: torch.Tensor, data_range: float) -> 
 
     2 TP / (2 TP + FP + FN), a die counting as defective where its channel 2 is the largest.
     """
-    found, real = (maps.argmax(1).flatten(1) == 2 for maps in (output, target))
+    found, real = (largest_channel(maps).flatten(1) == 2 for maps in (output, target))
     both = 2 * (found & real).sum(1)
     all_of_them = found.sum(1) + real.sum(1)
     return torch.where(all_of_them > 0, both / all_of_them.clamp_min(1), 1.0)

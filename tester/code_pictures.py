@@ -22,6 +22,7 @@ from utils.seed import PREVIEW, generator, mix
 COLUMNS = 8  # of a picture
 MOST_LEVELS = 12  # rows of noise
 CLOUD = 3000  # codes in the scatter
+FITTED = 600  # of them, which its plane is fitted to
 LARGEST_PRINTED = 8  # numbers of a code that fit above a picture
 INNER = (0.02, 0.98)  # the share of codes that a grid of codes spans
 
@@ -197,10 +198,13 @@ class CodePictures(Drawer):
 
 
 def plane_of(codes: torch.Tensor) -> Plane:
-    """The plane of the first two principal components of codes [N, D]; of 2-D ones their own."""
+    """The plane of the first two principal components of codes [N, D]; of 2-D ones their own.
+
+    Fitted to FITTED of them at most: of long codes the time grows with the square of their number.
+    """
     if codes.shape[1] == 2:
         return Plane(codes.mean(0), None)
-    return Plane(*principal_components(codes, 2))
+    return Plane(*principal_components(codes[:: -(-len(codes) // FITTED)], 2))
 
 
 def _in_rows(entries: list, length: int) -> list[list]:
