@@ -180,6 +180,9 @@ class SweepSection(Section):
     may stand, which names the set in folders, tables and charts in place of its values."""
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)] | None = None
     """The seeds of each set; null is the config's own."""
+    workers: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Runs that are trained side by side, each with its share of the cores and, where there are
+    several GPUs, on one of its own."""
 
     @field_validator("runs")
     @classmethod
