@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from report.of_study import write_study_page
+from study.page_facts import arms_on_page, page_facts
 from study.picture import draw_study
 from study.plan import Plan, plan_study
 from study.records import Records
@@ -48,7 +50,7 @@ def run_study(config: Config, device: str) -> None:
     remove_partials(records.folder)
     with _stopped_in_one_line():
         _run_missing(plan, records, device)
-    _report(plan, records, folder)
+    _report(plan, records, folder, device)
 
 
 @contextmanager
@@ -96,13 +98,16 @@ def _left(seconds: float) -> str:
     return f"{minutes} min left" if minutes < 90 else f"{minutes / 60:.1f} h left"
 
 
-def _report(plan: Plan, records: Records, folder: Path) -> None:
+def _report(plan: Plan, records: Records, folder: Path, device: str) -> None:
     """Write the report from the records, which are all there."""
-    found = [[records.find(fold, arm) for fold in plan.folds] for arm in plan.arms]
-    summaries = summarize(plan, [[own for own in row if own] for row in found])
+    found = [[own for fold in plan.folds if (own := records.find(fold, arm))] for arm in plan.arms]
+    summaries = summarize(plan, found)
+    told = conclusions(summaries)
     write_file(folder / "study.md", markdown(plan, summaries).encode())
     write_file(folder / "study.csv", csv_text(plan, summaries).encode())
     draw_study(summaries, folder / "study.png")
-    for line in conclusions(summaries):
-        say(line.replace("**", ""))
+    facts = page_facts(plan, told, device)
+    write_study_page(folder, facts, arms_on_page(plan, summaries, found))
+    for arm, said in told:
+        say(f"- {arm}: {said}.")
     say(f"written to {folder}")
