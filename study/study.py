@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from report.of_study import write_study_page
+from study.page_facts import arms_on_page, page_facts
 from study.picture import draw_study
 from study.plan import Plan, plan_study
 from study.records import Records
@@ -58,7 +60,7 @@ def run_study(config: Config, device: str, share: Share = ALL) -> None:
         say(f"study: {total - missing} of {total} members are there; {OTHERS}")
         return
     with workshop(folder / ".writing", lambda pid: say(f"{folder}: pid {pid} writes there")):
-        _report(plan, there, folder)
+        _report(plan, there, folder, device)
 
 
 @contextmanager
@@ -121,12 +123,15 @@ def _left(seconds: float) -> str:
     return f"{minutes} min left" if minutes < 90 else f"{minutes / 60:.1f} h left"
 
 
-def _report(plan: Plan, records: list[list[dict[str, Any]]], folder: Path) -> None:
+def _report(plan: Plan, records: list[list[dict[str, Any]]], folder: Path, device: str) -> None:
     """Write the report from the records of each arm, which are all there."""
     summaries = summarize(plan, records)
+    told = conclusions(summaries)
     write_file(folder / "study.md", markdown(plan, summaries).encode())
     write_file(folder / "study.csv", csv_text(plan, summaries).encode())
     draw_study(summaries, folder / "study.png")
-    for line in conclusions(summaries):
-        say(line.replace("**", ""))
+    facts = page_facts(plan, told, device)
+    write_study_page(folder, facts, arms_on_page(plan, summaries, records))
+    for arm, said in told:
+        say(f"- {arm}: {said}.")
     say(f"written to {folder}")

@@ -3,10 +3,12 @@
 import base64
 import json
 import shutil
+import subprocess
 from contextlib import contextmanager
 
 import pytest
 
+AXE = "axe-core@4.10.3"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = (
     "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
@@ -59,3 +61,30 @@ def screenshot(driver, path, most=8000):
     settings = {"captureBeyondViewport": True, "clip": clip | {"scale": 1}}
     shot = driver.execute_cdp_cmd("Page.captureScreenshot", settings)
     path.write_bytes(base64.b64decode(shot["data"]))
+
+
+def serious_faults(driver, page, scheme, folder):
+    """What axe finds serious or critical in a page, whose scheme is "light" or "dark".
+
+    Args:
+        folder: where axe is put.
+    """
+    npm = shutil.which("npm")
+    if not npm:
+        pytest.skip("needs npm")
+    got = subprocess.run(
+        [npm, "install", "--prefix", folder, "--no-save", "--ignore-scripts", AXE],
+        capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    if got.returncode:
+        pytest.skip("npm cannot fetch axe-core")
+    axe = (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
+    driver.get(page.as_uri())
+    driver.execute_script(axe)
+    found = driver.execute_async_script(
+        "const done = arguments[0]; axe.run().then((found) => done(found.violations.map("
+        "(v) => [v.impact, v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))])))"
+    )
+    return [fault for fault in found if fault[0] in ("serious", "critical")]
