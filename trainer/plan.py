@@ -19,6 +19,7 @@ LATER: dict[str, Any] = {
     "study": None,
     "trainer.type": "Trainer",
     "trainer.args": {},
+    "trainer.ema": None,
     "arch.args.conditional": False,
 }
 

@@ -3,6 +3,7 @@
 import shlex
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -62,6 +63,10 @@ class Trainer(BaseTrainer):
             self.run.log(
                 f"{self.ranks.count} processes, an update is made from "
                 f"{self.loader.images_per_step} images, {self.loader.batch_size} in each"
+            )
+        if self.averaged:
+            self.run.log(
+                f"validated and saved are averaged weights, with a decay of {settings.ema:g}"
             )
         self.run.log(f"run {self.run.folder}")
         if self.is_stopped_early():
@@ -141,11 +146,12 @@ class Trainer(BaseTrainer):
     def _train_batches(self, epoch: int) -> None:
         """Train on the images of the epoch that remain; in a new epoch, on all."""
         self.model.train()
-        for batch in self._remaining_batches(epoch):
-            self.sums.add(self._train_batch(epoch, batch))
-            self.trained = min(self.trained + self.loader.images_per_step, self.loader.count)
-            self.finish_step()
-        self.guard.read()
+        with self.averaged.training() if self.averaged else nullcontext():
+            for batch in self._remaining_batches(epoch):
+                self.sums.add(self._train_batch(epoch, batch))
+                self.trained = min(self.trained + self.loader.images_per_step, self.loader.count)
+                self.finish_step()
+            self.guard.read()
         self.ranks.copy_buffers(self.model)
 
     def _remaining_batches(self, epoch: int) -> Iterable[Batch]:

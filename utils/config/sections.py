@@ -87,6 +87,14 @@ class TrainerSection(Section):
     with 'val_' in front for that of the images held out."""
     early_stop: Annotated[NonNegativeInt, Changes(resumed=True)] = 0
     """Stop after so many epochs without a better monitored value; 0 never does."""
+    ema: Annotated[
+        Annotated[float, Field(gt=0, lt=1)] | None,
+        Changes(because="the checkpoint's model is an average of this decay, or none"),
+    ] = None
+    """The decay of an exponential moving average of the weights, as 0.999; null averages nothing.
+    The averaged weights, a batch norm's statistics among them, are the model that is validated,
+    saved, tested and used; training goes on with its own. After n updates the decay is at most
+    (1 + n) / (10 + n), so that the first weights are soon forgotten."""
     tensorboard: Annotated[bool, Changes(resumed=True, trains=False)] = True
     """Whether to write events for TensorBoard."""
     precision: Annotated[
