@@ -270,8 +270,10 @@ class BaseTrainer:
             if now[name] == then.get(name):
                 continue
             if name == "processes":
+                batches = self.settings.accumulate
+                each = f"{batches} batches" if batches > 1 else "one batch"
                 self.run.log(
-                    f"note: an update is made by {now[name]} processes from here, one batch each, "
+                    f"note: an update is made by {now[name]} processes from here, {each} each, "
                     f"and was made by {then.get(name)} before"
                 )
             else:

@@ -19,6 +19,8 @@ LATER: dict[str, Any] = {
     "study": None,
     "trainer.type": "Trainer",
     "trainer.args": {},
+    "trainer.clip_gradient": None,
+    "trainer.accumulate": 1,
     "trainer.ema": None,
     "arch.args.conditional": False,
 }

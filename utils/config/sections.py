@@ -87,6 +87,19 @@ class TrainerSection(Section):
     with 'val_' in front for that of the images held out."""
     early_stop: Annotated[NonNegativeInt, Changes(resumed=True)] = 0
     """Stop after so many epochs without a better monitored value; 0 never does."""
+    clip_gradient: Annotated[
+        Annotated[float, Field(gt=0)] | None,
+        Changes(resumed=True),
+    ] = None
+    """The largest norm of the gradient of all weights together, which is scaled down to it before
+    an update; null leaves gradients as they are."""
+    accumulate: Annotated[
+        PositiveInt,
+        Changes(because="other images would make an update, and all noise would be others"),
+    ] = 1
+    """The batches that make an update, a step: their gradients are gathered as if they were one
+    batch, but for a batch norm, which sees each by itself. The last step of an epoch is of the
+    batches that remain, and each image moves the weights by as much."""
     ema: Annotated[
         Annotated[float, Field(gt=0, lt=1)] | None,
         Changes(because="the checkpoint's model is an average of this decay, or none"),
