@@ -17,6 +17,7 @@ from model.metric import metrics_for
 from trainer.catalogue import build_model, catalogue
 from trainer.evaluator import Evaluator
 from trainer.fit import check_fit, check_network
+from trainer.schedule import in_sequence
 from trainer.start import Start
 from trainer.trained import load
 from utils.config.build import build, build_part
@@ -102,7 +103,8 @@ class Experiment:
     @cached_property
     def scheduler(self) -> Any:
         """What changes the learning rate, or None."""
-        return self._build("lr_scheduler", self.optimizer)
+        built, section = self._build("lr_scheduler", self.optimizer), self.config.lr_scheduler
+        return in_sequence(self.optimizer, built, section) if isinstance(section, list) else built
 
     def open_run(self) -> Run:
         """The folder of a new run, or of the one that goes on; of all ranks the leader writes."""

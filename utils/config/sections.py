@@ -50,6 +50,14 @@ class Part(Section):
     """The arguments of its constructor; what is left out takes its default."""
 
 
+class Phase(Part):
+    """One of several schedulers, which rules the learning rate for some epochs."""
+
+    epochs: PositiveInt | None = None
+    """How many epochs it lasts before the next one begins; the last one, which lasts to the end of
+    the run, leaves it out."""
+
+
 def _one_or_several(value: Any) -> str:
     return "several" if isinstance(value, list) else "one"
 
@@ -57,6 +65,10 @@ def _one_or_several(value: Any) -> str:
 # Told apart by what is written, so that a wrong key is not also reported as "no list".
 Parts = Annotated[
     Annotated[Part, Tag("one")] | Annotated[list[Part], Tag("several")],
+    Discriminator(_one_or_several),
+]
+PartOrPhases = Annotated[
+    Annotated[Part, Tag("one")] | Annotated[list[Phase], Field(min_length=1), Tag("several")],
     Discriminator(_one_or_several),
 ]
 
@@ -310,9 +322,11 @@ class Config(Section):
     ]
     """What changes the weights: an optimizer of torch.optim."""
     lr_scheduler: Annotated[
-        Part | None, Changes(because="the state of the checkpoint belongs to this scheduler")
+        PartOrPhases | None,
+        Changes(because="the state of the checkpoint belongs to this scheduler"),
     ] = None
-    """How the learning rate changes, epoch by epoch: a scheduler of torch.optim, or null."""
+    """How the learning rate changes, epoch by epoch: a scheduler of torch.optim; a list of several
+    that follow one another, each but the last with the "epochs" it lasts; or null."""
     trainer: TrainerSection
     """How long to train, what to watch and what to write."""
     generation: Annotated[
