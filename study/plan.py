@@ -34,7 +34,9 @@ class Arm(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """All that it does, complete, without its name."""
-        own = self.section.model_dump(mode="json", exclude={"name", "augmentation", "set"})
+        aside: dict[str, Any] = {"name": True, "augmentation": True, "set": True}
+        aside["generation"] = {"pictures"}  # which a study draws none of
+        own = self.section.model_dump(mode="json", exclude=aside)
         return own | {
             "augmentation": self.augmented.as_json()["augmentation"],
             "autoencoder": self.autoencoder(),

@@ -217,7 +217,8 @@ def test_a_study_that_was_stopped_goes_on_and_ends_the_same(tmp_path):
 
     # Another config has members of its own; those that it does not touch stay.
     before = stamps(folder)
-    arms = [*ARMS[:6], ARMS[6] | {"share": 0.4}]
+    undrawn = ARMS[5] | {"generation": NOISE | {"pictures": False}}  # a study draws none
+    arms = [*ARMS[:5], undrawn, ARMS[6] | {"share": 0.4}]
     assert run_study(folder, **settings, arms=arms).returncode == 0
     assert before.items() <= stamps(folder).items()
     assert len(stamps(folder)) == len(before) + 2
