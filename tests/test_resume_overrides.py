@@ -104,6 +104,7 @@ def test_what_a_resumed_run_cannot_take_is_refused_with_the_reason(
         ("loss.type=L1", "could not be compared"),
         ("name=other", "the run keeps its folder"),
         ("trainer.monitor=off", "the best value so far"),
+        ("trainer.init=saved", "the run has weights of its own by now"),
         ("trainer.accumulate=2", "other images would make an update"),
         ("trainer.ema=0.9", "the checkpoint's model is an average of this decay, or none"),
         ("optimizer.args.eps=0.1", "belongs to this optimizer"),

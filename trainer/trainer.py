@@ -64,6 +64,8 @@ class Trainer(BaseTrainer):
         )
         if self.ranks.count > 1 or settings.accumulate > 1:
             self.run.log(str(self.updates))
+        for line in self.experiment.begun_with:
+            self.run.log(line)
         if self.averaged:
             self.run.log(
                 f"validated and saved are averaged weights, with a decay of {settings.ema:g}"

@@ -43,15 +43,29 @@ def load_weights(model: nn.Module, state: dict[str, Any]) -> None:
 
 def check_weights(model: nn.Module, state: dict[str, Any]) -> None:
     """Raise a CheckpointError that lists the names and shapes in which the two differ."""
+    _refuse_all("the weights do not fit the model", misfits(model, state))
+
+
+def misfits(model: nn.Module, state: dict[str, Any]) -> list[str]:
+    """The names and shapes in which a model and the weights of a checkpoint differ, in words."""
     own = model.state_dict()
     problems = [f"the model has no '{name}'" for name in state if name not in own]
     problems += [f"the checkpoint has no '{name}'" for name in own if name not in state]
-    problems += [
+    return problems + [
         f"'{name}' is {_kind(state[name])} in the checkpoint and {_kind(value)} in the model"
         for name, value in own.items()
         if name in state and _kind(state[name]) != _kind(value)
     ]
-    _refuse_all("the weights do not fit the model", problems)
+
+
+def weights_that_fit(model: nn.Module, state: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Those of a checkpoint that the model has by the same name, of the same type and shape."""
+    own = model.state_dict()
+    return {
+        name: value
+        for name, value in state.items()
+        if name in own and _kind(own[name]) == _kind(value)
+    }
 
 
 def scheduler_state(scheduler: Any) -> dict[str, Any]:

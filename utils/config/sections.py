@@ -80,6 +80,13 @@ class TrainerSection(Section):
     """The class that trains: "Trainer", or one of your own that extends it."""
     args: Annotated[dict[str, Any], Changes(because=_OTHER_TRAINER)] = {}
     """The arguments of its constructor; what is left out takes its default."""
+    init: Annotated[
+        Annotated[str, Field(min_length=1)] | None,
+        Changes(because="the run has weights of its own by now"),
+    ] = None
+    """Where the first weights come from instead of the seed: the checkpoint or the folder of
+    another run, of which the best model is taken. Those that fit by name and shape are taken, and
+    the log says which do not. It is not needed any more once the run has a checkpoint."""
     epochs: Annotated[PositiveInt, Changes(resumed=True)]
     """How often the model is trained on every training image."""
     save_dir: Annotated[
@@ -137,10 +144,10 @@ class TrainerSection(Section):
     """Whether the model goes through torch.compile, which takes a while at the start; on a GPU
     its passes are then replayed as CUDA graphs."""
 
-    @field_validator("save_dir")
+    @field_validator("save_dir", "init")
     @classmethod
-    def _is_at_home(cls, folder: str) -> str:
-        return at_home(folder)
+    def _is_at_home(cls, path: str | None) -> str | None:
+        return path and at_home(path)
 
     @field_validator("monitor")
     @classmethod
