@@ -1,6 +1,8 @@
 """The moving average of the weights is what is validated, saved and used; training has its own."""
 
 import json
+import os
+import signal
 
 import pytest
 import torch
@@ -8,9 +10,9 @@ import torch
 from base.averaged import AveragedWeights
 from tests import processes
 from tests.every_step import assert_goes_on_exactly, by_step, train_keeping_all
-from tests.killing import content_of, lines_of, run_folder, write_config
+from tests.killing import content_of, digest, lines_of, resume, run_folder, write_config
 from trainer.experiment import load
-from utils.checkpoint_files import checkpoint_name
+from utils.checkpoint_files import checkpoint_name, checkpoints_in
 
 DECAY = 0.6
 PART = "weights_in_training"
@@ -100,3 +102,35 @@ def test_without_an_average_nothing_more_is_kept(tmp_path):
     assert code == 0, said
     assert "more" not in content_of(run_folder(tmp_path) / checkpoint_name(1))
     assert "averaged" not in said
+
+
+def signal_in_validation():
+    """Have SIGTERM come to this process while it validates its second epoch."""
+    from trainer.evaluator import Evaluator
+
+    score = Evaluator.score
+
+    def scored(self, loader, after_batch):
+        def signalled():
+            if before == [1, 2]:
+                os.kill(os.getpid(), signal.SIGTERM)
+            after_batch()
+
+        before.append(len(before) + 1)
+        return score(self, loader, signalled)
+
+    before = []
+    Evaluator.score = scored
+
+
+def test_a_run_stopped_in_validation_goes_on_bit_for_bit(averaged, tmp_path):
+    config = write_config(tmp_path, epochs=3, save_steps=1, ema=DECAY, precision="fp32")
+    before = signal_in_validation
+    code, said = processes.run("-c", config, output=tmp_path / "out", before=before)
+    assert code == 143, said
+    run = run_folder(tmp_path)
+    assert content_of(checkpoints_in(run)[0])["within_epoch"]["count"] == 33
+    resume(run)
+    last = checkpoint_name(3)
+    assert digest(content_of(run / last)) == digest(content_of(averaged / last))
+    assert lines_of(run) == lines_of(averaged)
