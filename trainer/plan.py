@@ -19,6 +19,10 @@ LATER: dict[str, Any] = {
     "study": None,
     "trainer.type": "Trainer",
     "trainer.args": {},
+    "trainer.init": None,
+    "trainer.clip_gradient": None,
+    "trainer.accumulate": 1,
+    "trainer.ema": None,
     "arch.args.conditional": False,
 }
 

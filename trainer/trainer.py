@@ -3,9 +3,11 @@
 import shlex
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
+from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from base.base_data_loader import BaseDataLoader, Batch
@@ -15,6 +17,7 @@ from logger.tensorboard import tile
 from trainer.evaluator import code_use
 from trainer.experiment import Experiment
 from trainer.sums import Sums
+from trainer.updates import Updates
 from utils.arguments import command_line
 from utils.checkpoint import Checkpoint
 from utils.config.messages import shown
@@ -42,6 +45,7 @@ class Trainer(BaseTrainer):
         super().__init__(experiment, run)
         self.experiment, self.evaluator = experiment, experiment.evaluator
         self.loader, self.validation = experiment.loader, experiment.validation
+        self.updates = Updates(self.loader, self.settings.accumulate)
         self._parallel = self.ranks.parallel(self.evaluator.network)
         self.kl_of_units: torch.Tensor | None = None  # of a VAE's code, after each epoch
         self.sums = Sums()  # over this rank's images of the epoch so far
@@ -54,14 +58,17 @@ class Trainer(BaseTrainer):
             self.run.log(f"warning: {self.loader.dataset.note}")
         held_out = self.validation.count if self.validation else 0
         self.run.log(
-            f"{self.loader.count} training and {held_out} validation images, {len(self.loader)} "
+            f"{self.loader.count} training and {held_out} validation images, {len(self.updates)} "
             f"steps an epoch, on {self.evaluator.device} in {settings.precision}, "
             f"images {self.loader.source}"
         )
-        if self.ranks.count > 1:
+        if self.ranks.count > 1 or settings.accumulate > 1:
+            self.run.log(str(self.updates))
+        for line in self.experiment.begun_with:
+            self.run.log(line)
+        if self.averaged:
             self.run.log(
-                f"{self.ranks.count} processes, an update is made from "
-                f"{self.loader.images_per_step} images, {self.loader.batch_size} in each"
+                f"validated and saved are averaged weights, with a decay of {settings.ema:g}"
             )
         self.run.log(f"run {self.run.folder}")
         if self.is_stopped_early():
@@ -114,7 +121,7 @@ class Trainer(BaseTrainer):
         return numbers
 
     def update(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
-        """Change the weights once -> the terms and metrics of each image that counts.
+        """Train on a batch -> the terms and metrics of each image that counts.
 
         The images of the batch are augmented already.
         """
@@ -125,27 +132,34 @@ class Trainer(BaseTrainer):
 
     def reconstruct(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
         """What the model makes of a batch as training shows it: 'reconstruction', 'code', ..."""
-        place = epoch, self.step, self.ranks.rank
-        shown = self.evaluator.corrupter.in_step(batch.images, *place)
+        shown = self.evaluator.corrupter.in_step(batch.images, *self._place(epoch))
         return self.evaluator.run(shown, self._parallel, self.loader.labels_of(batch))
 
     def descend(self, epoch: int, batch: Batch, numbers: dict[str, torch.Tensor]) -> None:
-        """One step of the optimizer down the mean of numbers["loss"], [n], if all is finite."""
-        self.optimizer.zero_grad()
-        # Every image moves the weights by as much, those of a smaller last batch too. Between
+        """Go down the mean of numbers["loss"], [n], if all is finite.
+
+        The step of the optimizer is made at the last batch of an update, down the mean over the
+        images of all its batches.
+        """
+        if not self.updates.gathered:
+            self.optimizer.zero_grad()
+        # Every image moves the weights by as much, those of a smaller last update too. Between
         # ranks gradients are averaged, so that this is the sum over all of them by their number.
-        (numbers["loss"].sum() / self.loader.batch_size).backward()
+        (numbers["loss"].sum() / self.updates.images).backward()
         self.guard.check(epoch, self.step, batch.indices[: batch.counted], numbers)
-        self.optimizer.step()
+        if self.updates.ends_with(self.trained):
+            if self.settings.clip_gradient:
+                clip_grad_norm_(self.guard.weights, self.settings.clip_gradient)
+            self.optimizer.step()
 
     def _train_batches(self, epoch: int) -> None:
         """Train on the images of the epoch that remain; in a new epoch, on all."""
         self.model.train()
-        for batch in self._remaining_batches(epoch):
-            self.sums.add(self._train_batch(epoch, batch))
-            self.trained = min(self.trained + self.loader.images_per_step, self.loader.count)
-            self.finish_step()
-        self.guard.read()
+        with self.averaged.training() if self.averaged else nullcontext():
+            for batch in self._remaining_batches(epoch):
+                self.sums.add(self._train_batch(epoch, batch))
+                self._finish_batch()
+            self.guard.read()
         self.ranks.copy_buffers(self.model)
 
     def _remaining_batches(self, epoch: int) -> Iterable[Batch]:
@@ -160,11 +174,23 @@ class Trainer(BaseTrainer):
         )
 
     def _train_batch(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
-        """One step, whose random numbers follow from its place alone."""
-        place = epoch, self.step, self.ranks.rank
+        """One batch, whose random numbers follow from its place alone."""
+        place = self._place(epoch)
         seed_step(self.config.seed, *place)
         images = self.experiment.augmenter.in_step(batch.images, *place)
         return self.update(epoch, batch._replace(images=images))
+
+    def _place(self, epoch: int) -> tuple[int, int, int]:
+        """The epoch, the number of the batch and the rank, which no other batch shares."""
+        return epoch, self.updates.number(self.step), self.ranks.rank
+
+    def _finish_batch(self) -> None:
+        """Count a batch, and the update that ends with it."""
+        is_update = self.updates.ends_with(self.trained)
+        self.trained = min(self.trained + self.loader.images_per_step, self.loader.count)
+        self.updates.gathered = 0 if is_update else self.updates.gathered + 1
+        if is_update:
+            self.finish_step()
 
     def within_epoch(self) -> dict[str, Any]:
         """The sums over the images of this epoch so far, those of all ranks."""
@@ -191,7 +217,7 @@ class Trainer(BaseTrainer):
         count, images, per_step = (
             checkpoint.trained,
             self.loader.count,
-            self.loader.images_per_step,
+            self.loader.images_per_step * self.settings.accumulate,
         )
         is_other_step = checkpoint.machine.get("processes") != self.ranks.count
         if count > images or (count % per_step and count != images and not is_other_step):
