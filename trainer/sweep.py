@@ -7,6 +7,7 @@ own (`trainer/sweep_runs.py`).
 import csv
 import io
 import json
+import shutil
 import statistics
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,9 +17,10 @@ from logger.tensorboard import write_hparams
 from report.of_sweep import SweepFacts, SweepMember, write_sweep_page
 from trainer.catalogue import catalogue
 from trainer.plan import Member, plan_sweep
-from trainer.sweep_runs import SweepRuns, own_report
+from trainer.sweep_runs import SweepRuns, own_report, reports_of
 from utils.arguments import ALL, Share
-from utils.config.sections import Config
+from utils.config.overrides import value_at
+from utils.config.sections import LABEL, Config
 from utils.errors import ConfigError
 from utils.lock import workshop
 from utils.output import say, write_file
@@ -67,7 +69,8 @@ def _alone(folder: Path) -> AbstractContextManager[Path]:
 def _write(config: Config, results: list[tuple[Member, dict[str, Any]]], folder: Path) -> None:
     """The table of a sweep, and its page."""
     table = sweep_table(results)
-    write_table(table, results, folder)
+    write_table(table, folder)
+    show_in_tensorboard(table, results, folder)
     best = {name: metric.best for name, metric in catalogue().metrics.items()}
     facts = SweepFacts(config.name, config.description, config.trainer.monitor, best)
     write_sweep_page(folder, facts, table, [_on_page(member) for member, _ in results])
@@ -94,7 +97,7 @@ def _checked_marks(members: list[Member], path: Path) -> dict[str, int]:
 
 
 def _on_page(member: Member) -> SweepMember:
-    found = sorted(member.folder.glob("*/test/metrics.json"))
+    found = reports_of(member)
     return SweepMember(member.setting, member.seed, found[-1].parent if found else None)
 
 
@@ -131,10 +134,8 @@ def _flat_scores(scores: dict[str, Any]) -> dict[str, float | None]:
     return flat
 
 
-def write_table(
-    table: list[dict[str, Any]], results: list[tuple[Member, dict[str, Any]]], folder: Path
-) -> None:
-    """The table as Markdown, CSV and TensorBoard's HParams."""
+def write_table(table: list[dict[str, Any]], folder: Path) -> None:
+    """The table as Markdown and CSV."""
     folder.mkdir(parents=True, exist_ok=True)
     text = markdown(table)
     say(text)
@@ -144,15 +145,28 @@ def write_table(
     writer.writeheader()
     writer.writerows(table)
     (folder / "table.csv").write_text(lines.getvalue(), encoding="utf-8")
-    splits = dict(zip(dict.fromkeys(member.place for member, _ in results), table, strict=True))
-    for old in folder.glob("hparams/**/events.*"):
-        old.unlink()
+
+
+def show_in_tensorboard(
+    table: list[dict[str, Any]], results: list[tuple[Member, dict[str, Any]]], folder: Path
+) -> None:
+    """Write a row of TensorBoard's HParams into the folder of each member's run."""
+    shutil.rmtree(folder / "hparams", ignore_errors=True)  # where an earlier version had them
+    members = [member for member, _ in results]
+    splits = dict(zip(dict.fromkeys(member.place for member in members), table, strict=True))
     for member, report in results:
-        split = splits[member.place]["split"]
-        flat = _flat_scores(report["splits"][split])
+        flat = _flat_scores(report["splits"][splits[member.place]["split"]])
         numbers = {name: value for name, value in flat.items() if value is not None}
-        settings = {"setting": member.setting, "seed": member.seed} | member.overrides
-        write_hparams(folder / "hparams" / member.folder.name, settings, numbers)
+        write_hparams(reports_of(member)[-1].parent.parent, _settings(member, members), numbers)
+
+
+def _settings(member: Member, members: list[Member]) -> dict[str, Any]:
+    """What a member was trained with, of all that any of them says: one column each."""
+    keys = dict.fromkeys(key for other in members for key in other.overrides)
+    found = {key: member.overrides.get(key, value_at(member.config, key)) for key in keys}
+    called = {LABEL: member.setting} if any(other.label for other in members) else {}
+    known = {key: value for key, value in found.items() if value != {}}
+    return called | {"seed": str(member.seed)} | known  # text, for 1 would be shown as 1.0000
 
 
 def markdown(table: list[dict[str, Any]]) -> str:

@@ -21,9 +21,14 @@ from utils.lock import Claims
 from utils.output import say, write_file
 
 
+def reports_of(member: Member) -> list[Path]:
+    """The scores of each run of a member that was tested, the newest last."""
+    return sorted(member.folder.glob("*/test/metrics.json"))
+
+
 def own_report(member: Member) -> dict[str, Any] | None:
     """The scores of a member, unless somebody has tested it since with other settings."""
-    found = sorted(member.folder.glob("*/test/metrics.json"))
+    found = reports_of(member)
     report = json.loads(found[-1].read_text(encoding="utf-8")) if found else None
     return None if report is None or report.get("changed") else report
 

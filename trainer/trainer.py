@@ -4,6 +4,7 @@ import shlex
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from tqdm import tqdm
 from base.base_data_loader import BaseDataLoader, Batch
 from base.base_trainer import BaseTrainer
 from logger.run import Run
-from logger.tensorboard import tile
+from logger.tensorboard import side_by_side
 from trainer.evaluator import code_use
 from trainer.experiment import Experiment
 from trainer.sums import Sums
@@ -25,7 +26,8 @@ from utils.errors import CheckpointError
 from utils.output import say
 from utils.seed import seed_step
 
-PREVIEWED = 8  # images shown in TensorBoard
+MOST_CLASSES = 16  # of which TensorBoard shows an image each; without classes,
+UNCLASSED = 4  # so many images
 PROJECTED = 500  # codes in its projector, if they are no more than so many numbers in all:
 MOST_PROJECTED = 1_000_000
 
@@ -234,34 +236,65 @@ class Trainer(BaseTrainer):
         return Sums(within)
 
     def show_epoch(self) -> None:
-        """Show a few images above what the model was shown and its reconstructions."""
-        if not self.run.board:
+        """Show an image of each class, beside what the model was shown and made of it."""
+        board = self.run.board
+        if not board:
             return
-        loader = self.validation or self.loader
         if self.kl_of_units is not None:
-            self.run.board.add_spread(self.epoch, "kl of each code number", self.kl_of_units)
+            board.add_spread(self.epoch, "kl of each code number", self.kl_of_units)
         if self.is_finished():
-            most = min(PROJECTED, MOST_PROJECTED // self.model.code_size)
-            self._show_codes(loader.of(loader.indices[:most]))
-        batch = next(loader.of(loader.indices[:PREVIEWED]).batches())
-        labels = loader.labels_of(batch)
-        self.model.eval()
+            self._show_codes(self.validation or self.loader)
         if self.epoch <= self.settings.save_period:  # not before training: that takes a while
-            told = (labels[:1].to(batch.images.device),) if self.model.conditional else ()
-            self.run.board.add_graph(self.model, batch.images[:1], *told)
-        with torch.no_grad():
+            self._show_graph()
+        self._show_images()
+
+    @cached_property
+    def _examples(self) -> dict[str, int]:
+        """The place of one image of each class by the names of the classes: held out, or else
+        trained where none of the class is held out. The same in every epoch and every run."""
+        labels = self.dataset.labels
+        places = torch.cat([self.loader.held_out, self.loader.indices])
+        if len(labels.indices[places].unique()) > 1:
+            chosen = labels.examples(places, MOST_CLASSES)
+            return {labels.names[int(labels.indices[place])]: place for place in chosen}
+        return {f"image {place}": place for place in places[:UNCLASSED].tolist()}
+
+    def _show_graph(self) -> None:
+        """Give the model's graph to TensorBoard."""
+        loader = self.loader.of(self.loader.indices[:1])
+        batch = next(iter(loader.batches()))
+        labels = loader.labels_of(batch).to(batch.images.device)
+        told = (labels,) if self.model.conditional else ()
+        self.model.eval()
+        self.run.board.add_graph(self.model, batch.images, *told)
+
+    @torch.no_grad()
+    def _show_images(self) -> None:
+        """Give TensorBoard the example of each class and what the model makes of it."""
+        loader = self.loader.of(torch.tensor(list(self._examples.values())))
+        is_damaged = bool(self.evaluator.corrupter)
+        pictures: list[torch.Tensor] = []
+        self.model.eval()
+        for batch in loader.batches():
             shown = self.evaluator.shown(batch)
-            made = self.evaluator.run(shown, labels=labels)["reconstruction"]
-        rows = [batch.images, shown, made] if self.evaluator.corrupter else [batch.images, made]
-        picture = tile([self.dataset.to_rgb(row.cpu()) for row in rows])
-        self.run.board.add_picture(self.epoch, "reconstructions", picture)
+            made = self.evaluator.run(shown, labels=loader.labels_of(batch))["reconstruction"]
+            sides = [batch.images, shown, made] if is_damaged else [batch.images, made]
+            rows = [self.dataset.to_rgb(side.cpu()) for side in sides]
+            pictures += [side_by_side(images) for images in zip(*rows, strict=True)]
+        heading = "image | corrupted | reconstruction" if is_damaged else "image | reconstruction"
+        named = dict(zip(self._examples, pictures, strict=True))
+        self.run.board.add_pictures(self.epoch, heading, named)
 
     def _show_codes(self, loader: BaseDataLoader) -> None:
         """Give the codes of some images, with small pictures of them, to TensorBoard."""
-        if loader.count < 2:
+        most = min(loader.count, PROJECTED, MOST_PROJECTED // self.model.code_size)
+        if most < 2:
             return
-        dataset = loader.dataset
-        names = [dataset.labels.names[label] for label in dataset.labels.indices[loader.indices]]
-        images = torch.cat([batch.images.cpu() for batch in loader.batches()])
-        codes = self.evaluator.encode(loader).flatten(1)
-        self.run.board.add_codes(self.epoch, codes, names, dataset.to_rgb(images))
+        # From the first to the last, for some data sets are sorted by class.
+        places = loader.indices[torch.linspace(0, loader.count - 1, most).long()]
+        some, dataset = loader.of(places), loader.dataset
+        images = torch.cat([batch.images.cpu() for batch in some.batches()])
+        codes = self.evaluator.encode(some).flatten(1)
+        classes = [dataset.labels.names[label] for label in dataset.labels.indices[places]]
+        told = {"class": classes, "image": places.tolist()}
+        self.run.board.add_codes(self.epoch, codes, told, dataset.to_rgb(images))
