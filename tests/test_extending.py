@@ -47,7 +47,7 @@ class Copy:
 
     def __init__(self, folder):
         self.folder = folder
-        left_out = (".git", ".venv", "saved", "docs", "benchmarks", "__pycache__", ".*_cache")
+        left_out = (".*", "saved", "docs", "benchmarks", "__pycache__")
         shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*left_out))
         for path, (code, _) in EXAMPLES.items():
             assert not (folder / path).exists(), path

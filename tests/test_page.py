@@ -13,7 +13,7 @@ from report.history import best_epoch, charts_of, read_history
 from report.page import number, write_page
 from report.sentences import size_of_code, verdicts
 from tester.page_facts import Split, _chosen, errors_by_class
-from tests.conftest import command, only_run
+from tests.conftest import command, only_run, small_config, with_pictures
 from tests.reading import Page
 
 NASTY = ["<script>alert(1)</script>", 'it\'s "quoted" & {{ 7 * 7 }}', "\N{GRINNING FACE} – é"]
@@ -34,10 +34,8 @@ def nasty_config(small, folder):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """The folder of a test of a small run with nasty names."""
-    from tests.conftest import small as small_fixture
-
     folder = tmp_path_factory.mktemp("page")
-    config = nasty_config(small_fixture.__wrapped__(folder), folder)
+    config = with_pictures(nasty_config(small_config(folder), folder))
     (folder / "config.json").write_text(json.dumps(config))
     for words in (("train.py", "-c", folder / "config.json"), ("test.py", "-r", folder / "saved")):
         done = command(*words)

@@ -221,7 +221,7 @@ def test_a_member_is_found_again_unless_it_would_be_trained_otherwise(small):
 
     assert folders() == folders(save_period=3)
     before = folders()
-    small["generation"] = {"pictures": False}
+    small["generation"] = {"pictures": True}
     assert folders() == before
     assert folders() != folders(epochs=7)
 
