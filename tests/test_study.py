@@ -99,7 +99,7 @@ def test_a_study_leaves_a_report_a_table_a_picture_and_a_record_of_each_member(d
     folder, said = done
     left = folder / "saved" / "tiny-study"
     assert sorted(path.name for path in left.iterdir()) == [
-        ".lock", "records", "report.html", "study.csv", "study.md", "study.png",
+        "records", "report.html", "study.csv", "study.md", "study.png",
     ]  # fmt: skip
     assert [path.name for path in (folder / "saved").iterdir()] == ["tiny-study"]
     assert len(records_of(folder)) == 2 * len(ARMS)
