@@ -161,6 +161,20 @@ def test_a_trainer_of_ones_own_goes_on_from_the_middle_bit_for_bit(copy):
     copy.run("test.py", "-r", folder)
 
 
+def test_a_trainer_of_ones_own_trains_with_every_argument(copy):
+    changes = {"trainer__ema": 0.9, "trainer__accumulate": 2, "trainer__clip_gradient": 0.01}
+    changes["trainer__epochs"] = 4
+    folder = copy.train(ADVERSARIAL, "arguments", **changes)
+    end = folder / "checkpoint-epoch4.pth"
+    content = torch.load(end, weights_only=True)
+    assert (content["step"], content["more"]["judging"]["state"][0]["step"]) == (8, 12)
+    trained = content["more"]["weights_in_training"]
+    assert trained.keys() == content["state_dict"].keys()
+    assert not all(torch.equal(trained[name], content["state_dict"][name]) for name in trained)
+    copy.run("train.py", "-r", folder / "checkpoint-epoch2.pth")
+    assert_same_end(end, folder / "checkpoint-epoch4.pth.superseded")
+
+
 STOPPED = """
 import os, signal
 from trainer.adversarial_trainer import AdversarialTrainer
