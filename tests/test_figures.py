@@ -68,7 +68,7 @@ def test_titles_of_rows_stay_apart_from_the_pictures():
     rows = [f"{first} to {second}" for first, second in zip(names, names[1:], strict=False)]
     figure = draw_grid(Grid(pictures(*[9] * 12), rows, [], "Between", LEGEND))
     check_apart(figure)
-    left = min(axes.get_window_extent().x0 for axes in figure.axes)
+    left = min(picture.get_extent()[0] for picture in figure.images)
     assert all(box.x1 < left for text, box in extents(figure) if " to" in text)
 
 
