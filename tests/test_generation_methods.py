@@ -524,6 +524,7 @@ def test_children_of_real_maps_keep_their_turned_outlines(real_wafers, tmp_path)
     folder, maps = only_run(tmp_path), np.load(real_wafers / "data.npy")
     settings = ["generation.method=extrapolate", "generation.samples=1", "generation.noise=3"]
     settings += ["generation.split=all", "generation.symmetries=true"]
+    settings.append("generation.pictures=false")
     _, record, data = evaluated(folder, tmp_path / "kept", *settings)
     assert len(data) == 1281
     assert set(np.unique(data)) == {0, 1}

@@ -175,7 +175,7 @@ def test_the_default_network_learns_the_real_maps(real_wafers, tmp_path):
         "-s", *files, f"trainer.save_dir={tmp_path}", "trainer.epochs=12",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert command("test.py", "-r", tmp_path).returncode == 0
+    assert command("test.py", "-r", tmp_path, "-s", PLAIN).returncode == 0
     test = only_run(tmp_path) / "test"
     report = json.loads((test / "metrics.json").read_text())
     model, mean = (
