@@ -110,9 +110,8 @@ def test_each_picture_stands_at_its_place_enlarged_to_sharp_squares(tmp_path):
         own = drawn[bottom - side + 1 : bottom - 1, left + 1 : left + side - 1]
         assert set(map(tuple, own.reshape(-1, 3))) == {(255, 0, 0), (0, 0, 0)}
         assert (own[: side // 2 - 2, side // 2 + 1 :] == [255, 0, 0]).all()
-    beside = drawn[
-        bottoms[0] - side : bottoms[0], round(left + cell) + 1 : round(left + cell) + side
-    ]
+    second = round(left + cell)
+    beside = drawn[bottoms[0] - side : bottoms[0], second + 2 : second + side - 2]
     rows = (beside == 128).all((1, 2))
     assert rows.sum() == pytest.approx(side / 2, abs=2)  # twice as wide as high, in the middle
     assert rows[side // 2]
