@@ -19,6 +19,10 @@ FILES = {
 # What there is without pictures.
 PLAIN_FILES = {name for name in FILES if not name.endswith(".png")} - {"quality.json"}
 PLAIN = "generation.pictures=false"
+OF_CHILDREN = {
+    "gen_data.npy", "gen_label.npy", "generated.json", "generated.png", "noise.png",
+    "quality.json", "quality.png",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +44,18 @@ def trained(finished, tmp_path):
     return only_run(tmp_path / "saved")
 
 
-def test_a_test_leaves_scores_images_and_their_record(trained, tmp_path):
-    done = command("test.py", "-r", trained.parent)  # the folder of runs: the newest of them
+@pytest.fixture(scope="module")
+def tested(finished, tmp_path_factory):
+    """Another copy of it, tested."""
+    saved = shutil.copytree(finished, tmp_path_factory.mktemp("tested") / "saved")
+    done = command("test.py", "-r", saved / "small")  # the folder of runs: the newest of them
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in (trained / "test").iterdir()} == FILES
-    report = json.loads((trained / "test" / "metrics.json").read_text())
+    return only_run(saved)
+
+
+def test_a_test_leaves_scores_images_and_their_record(tested):
+    assert {path.name for path in (tested / "test").iterdir()} == FILES
+    report = json.loads((tested / "test" / "metrics.json").read_text())
     assert report["splits"]["train"]["count"] == 32
     assert report["splits"]["validation"]["count"] == 8
     assert report["code_size"] == 4 * 6 * 6
@@ -53,8 +64,8 @@ def test_a_test_leaves_scores_images_and_their_record(trained, tmp_path):
     train_pca = report["baselines"]["pca"]["train"]["mse"]
     assert train_pca < report["baselines"]["mean_image"]["train"]["mse"]
 
-    record = json.loads((trained / "test" / "generated.json").read_text())["images"]
-    data, labels = (np.load(trained / "test" / f"gen_{name}.npy") for name in ("data", "label"))
+    record = json.loads((tested / "test" / "generated.json").read_text())["images"]
+    data, labels = (np.load(tested / "test" / f"gen_{name}.npy") for name in ("data", "label"))
     assert data.shape == (5 * 32, 12, 12)
     assert data.dtype == np.uint8
     assert set(np.unique(data)) <= {0, 1, 2}
@@ -72,14 +83,16 @@ def test_a_test_leaves_scores_images_and_their_record(trained, tmp_path):
     assert labels.tolist() == drawn[sources].tolist()
 
 
-def test_pictures_of_an_earlier_test_do_not_stay_beside_those_of_this_one(trained):
-    folder = trained / "test"
+def test_pictures_of_an_earlier_test_do_not_stay_beside_those_of_this_one(tested, tmp_path):
+    run = shutil.copytree(tested, tmp_path / "run")
+    folder, alone = run / "test", "generation=null"
     damaged = 'corruption={"type": "SaltAndPepper"}'
-    assert command("test.py", "-r", trained, "-s", damaged).returncode == 0
-    assert {path.name for path in folder.iterdir()} == FILES | {"denoised.png"}
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert command("test.py", "-r", run, "-s", alone, damaged).returncode == 0
+    assert {path.name for path in folder.iterdir()} == FILES - OF_CHILDREN | {"denoised.png"}
     (folder / "my notes.txt").write_text("what I saw")
-    assert command("test.py", "-r", trained).returncode == 0
-    assert {path.name for path in folder.iterdir()} == FILES | {"my notes.txt"}
+    assert command("test.py", "-r", run, "-s", alone).returncode == 0
+    assert {path.name for path in folder.iterdir()} == FILES - OF_CHILDREN | {"my notes.txt"}
 
 
 def test_the_same_checkpoint_makes_the_same_images_whatever_the_batch(trained, tmp_path):
@@ -162,7 +175,7 @@ def test_the_default_network_learns_the_real_maps(real_wafers, tmp_path):
         "-s", *files, f"trainer.save_dir={tmp_path}", "trainer.epochs=12",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert command("test.py", "-r", tmp_path).returncode == 0
+    assert command("test.py", "-r", tmp_path, "-s", PLAIN).returncode == 0
     test = only_run(tmp_path) / "test"
     report = json.loads((test / "metrics.json").read_text())
     model, mean = (
