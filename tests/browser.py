@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-AXE = "axe-core@4.10.3"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+AXE = "axe-core@4.10.3"
 SWITCHES = (
     "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
     "--hide-scrollbars", "--force-device-scale-factor=1",
@@ -63,11 +63,11 @@ def screenshot(driver, path, most=8000):
     path.write_bytes(base64.b64decode(shot["data"]))
 
 
-def serious_faults(driver, page, scheme, folder):
-    """What axe finds serious or critical in a page, whose scheme is "light" or "dark".
+def faults_for_readers(page, scheme, folder, width=390):
+    """The serious faults that axe-core finds in a page, in a "light" or "dark" scheme.
 
     Args:
-        folder: where axe is put.
+        folder: where npm may put axe-core; where there is no npm, the test is skipped.
     """
     npm = shutil.which("npm")
     if not npm:
@@ -79,12 +79,13 @@ def serious_faults(driver, page, scheme, folder):
     if got.returncode:
         pytest.skip("npm cannot fetch axe-core")
     axe = (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-    feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
-    driver.get(page.as_uri())
-    driver.execute_script(axe)
-    found = driver.execute_async_script(
-        "const done = arguments[0]; axe.run().then((found) => done(found.violations.map("
-        "(v) => [v.impact, v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))])))"
-    )
+    with browser(width) as driver:
+        feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
+        driver.get(page.as_uri())
+        driver.execute_script(axe)
+        found = driver.execute_async_script(
+            "const done = arguments[0]; axe.run().then((found) => done(found.violations.map("
+            "(v) => [v.impact, v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))])))"
+        )
     return [fault for fault in found if fault[0] in ("serious", "critical")]

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 from data_loader.wafers import SyntheticWafers
+from study.plan import Arm
 from tests import processes
 from tests.conftest import command
 from tests.reading import Page
+from trainer.catalogue import catalogue
+from utils.config.check import check_config
 
 NOISE = {"noise": 0.5, "unit": "class", "samples": 1}
 FLIPS = {"type": "Symmetries"}
@@ -96,7 +99,7 @@ def test_a_study_leaves_a_report_a_table_a_picture_and_a_record_of_each_member(d
     folder, said = done
     left = folder / "saved" / "tiny-study"
     assert sorted(path.name for path in left.iterdir()) == [
-        ".lock", "records", "report.html", "study.csv", "study.md", "study.png",
+        "records", "report.html", "study.csv", "study.md", "study.png",
     ]  # fmt: skip
     assert [path.name for path in (folder / "saved").iterdir()] == ["tiny-study"]
     assert len(records_of(folder)) == 2 * len(ARMS)
@@ -350,3 +353,16 @@ def test_the_numbers_are_the_same_with_any_number_of_processes(done, tmp_path):
         assert {**record, "seconds": 0} == {**two[key], "seconds": 0}
     tables = [(at / "saved/tiny-study/study.csv").read_text() for at in (folder, tmp_path)]
     assert tables[0] == tables[1]
+
+
+def test_a_record_says_of_training_what_it_said_at_first(small):
+    """Keys that came later are in it only where they say something."""
+    arms = [{"name": "none"}, {"name": "noise", "generation": NOISE}]
+    config = check_config(small | {"study": {"arms": arms}}, catalogue(), "c.json")
+    trainer = Arm(config.study.arms[1], config, config).autoencoder()["trainer"]
+    first = {"type", "args", "epochs", "monitor", "early_stop", "precision", "compile"}
+    assert trainer.keys() == first
+    later = {"clip_gradient": 1.0, "accumulate": 2, "ema": 0.9}
+    config = config.model_copy(update={"trainer": config.trainer.model_copy(update=later)})
+    trainer = Arm(config.study.arms[1], config, config).autoencoder()["trainer"]
+    assert trainer.keys() == first | later.keys()
