@@ -20,15 +20,14 @@ def main() -> None:
     with joined() as ranks:
         start = ranks.broadcast(lambda: begin(args))
         if start.config.sweep:
-            from trainer.sweep import run_sweep
-
-            run_sweep(start.config, args.device)
+            from trainer.sweep import run_sweep as run_several
         elif start.config.study:
-            from study.study import run_study
-
-            run_study(start.config, args.device)
+            from study.study import run_study as run_several
         else:
+            args.members.refuse_for_one_run()
             train(start, args.device, ranks)
+            return
+        run_several(start.config, args.device, args.members)
 
 
 def begin(args: argparse.Namespace) -> "Start":

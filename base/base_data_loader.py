@@ -72,7 +72,7 @@ class BaseDataLoader:
 
     @property
     def images_per_step(self) -> int:
-        """The images of one update, those of all ranks together."""
+        """The images that all ranks together train at a time, a batch each."""
         return self.batch_size * self.ranks.count
 
     def __len__(self) -> int:

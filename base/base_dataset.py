@@ -44,6 +44,20 @@ class Labels:
         self.values = np.arange(len(names)) if values is None else values
         self.is_column = is_column
 
+    def examples(self, places: torch.Tensor, number: int) -> list[int]:
+        """Of the images at `places`, so many to show: the first of each class, then further ones.
+
+        They are in the order of the classes.
+        """
+        own = self.indices[places]
+        by_class = [places[own == label].tolist() for label in own.unique()[:number]]
+        chosen: list[int] = []
+        turn = 0
+        while len(chosen) < number and any(len(places) > turn for places in by_class):
+            chosen += [places[turn] for places in by_class if len(places) > turn]
+            turn += 1
+        return sorted(chosen[:number], key=lambda place: int(self.indices[place]))
+
     def to_file(self, indices: torch.Tensor) -> np.ndarray:
         """Class indices [n] -> an array as the label file holds them."""
         values = self.values[indices.numpy()]

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from base.averaged import AveragedWeights
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from base.monitor import Monitor
@@ -60,6 +61,8 @@ class BaseTrainer:
         step: updates made.
         trained: images trained of the epoch that has begun.
         kept: what a checkpoint holds besides model, optimizer and scheduler, by name.
+        averaged: the moving average of the weights, where `trainer.ema` asks for one. The model
+            then has it everywhere but within `self.averaged.training()`.
     """
 
     runtime: tuple[str, ...] = ("experiment", "run")
@@ -74,6 +77,10 @@ class BaseTrainer:
         self.stop = StopRequest(speaks=self.run.speaks)
         self.epoch = self.step = self.trained = 0
         self.kept: dict[str, Stateful] = {}
+        self.averaged: AveragedWeights | None = None
+        if self.settings.ema:
+            self.averaged = AveragedWeights(self.model, self.settings.ema)
+            self.keep(weights_in_training=self.averaged)
 
     def keep(self, **parts: Stateful) -> None:
         """Have checkpoints hold the states of further parts, and give them back on resuming.
@@ -132,6 +139,8 @@ class BaseTrainer:
 
     def finish_step(self) -> None:
         """Count an update; save where it is time to, stop where somebody asked to."""
+        if self.averaged:
+            self.averaged.update(self.step)
         self.step += 1
         if self.settings.save_steps and self.step % self.settings.save_steps == 0:
             self.save()
@@ -201,7 +210,7 @@ class BaseTrainer:
             epoch=self.epoch,
             step=self.step,
             within_epoch=self.within_epoch(),
-            state_dict=self.model.state_dict(),
+            state_dict=self.averaged.average() if self.averaged else self.model.state_dict(),
             optimizer=self.optimizer.state_dict(),
             lr_scheduler=scheduler_state(self.scheduler) if self.scheduler else None,
             monitor_best=self.monitor.best,
@@ -261,8 +270,10 @@ class BaseTrainer:
             if now[name] == then.get(name):
                 continue
             if name == "processes":
+                batches = self.settings.accumulate
+                each = f"{batches} batches" if batches > 1 else "one batch"
                 self.run.log(
-                    f"note: an update is made by {now[name]} processes from here, one batch each, "
+                    f"note: an update is made by {now[name]} processes from here, {each} each, "
                     f"and was made by {then.get(name)} before"
                 )
             else:

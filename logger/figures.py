@@ -20,7 +20,6 @@ LINE, CAPTION_LINE, TITLE_LINE = 0.155, 0.17, 0.19  # inches from a line to the 
 COLUMN_LINES = 3  # of text above a column
 ROW_WIDTH = 2.2  # inches of text beside a row, at most
 PATCH = 0.65  # inches of a colour in the legend, with the gaps around it
-PICTURE = 0.92  # of a cell, the rest is the gap to the next
 TITLE_WIDTH = 7.0  # inches that a title may take where the pictures take less
 
 
@@ -76,53 +75,51 @@ def draw_grid(grid: Grid) -> Any:
     grid = _fitted(grid)
     at = _layout(grid)
     figure = new_figure(at.width, at.height)
+    side = grid.cell * 0.92
     for row, pictures in enumerate(grid.pictures):
         y = at.height - at.top - (row + 1) * (grid.cell + at.above)
         middle = (y + grid.cell / 2) / at.height
         x = (at.left - 0.1) / at.width
         figure.text(x, middle, grid.rows[row], ha="right", va="center", size=SIZE)
-        captions = grid.captions[row] if grid.captions else grid.columns if row == 0 else ()
-        size, gap = (CAPTION_SIZE, 3) if grid.captions else (SIZE, 5)
-        above = (y + grid.cell * PICTURE + gap / 72) / at.height
-        for column, text in zip(range(len(pictures)), captions, strict=False):
-            x = (at.left + (column + PICTURE / 2) * grid.cell) / at.width
-            figure.text(x, above, text, ha="center", va="baseline", size=size)
-    figure.figimage(_tiled(grid, at), round(at.left * DPI), round(_below(grid) * DPI))
+        for column, picture in enumerate(pictures):
+            x = at.left + column * grid.cell
+            end = _add_picture(figure, picture, (x, y), side)
+            centre = (x + side / 2) / at.width
+            if grid.captions:
+                above = (end + 3 / 72) / at.height
+                figure.text(centre, above, grid.captions[row][column], ha="center",
+                            size=CAPTION_SIZE)  # fmt: skip
+            elif row == 0 and grid.columns:
+                above = (end + 5 / 72) / at.height
+                figure.text(centre, above, grid.columns[column], ha="center", size=SIZE)
     figure.text(MARGIN / at.width, 1 - 0.14 / at.height, grid.title, va="top", **TITLE)
     if grid.legend:
         _add_legend(figure, grid.legend)
     return figure
 
 
-def _tiled(grid: Grid, at: _Layout) -> np.ndarray:
-    """All pictures where they are drawn, uint8 [H, W, 3]: one is drawn a hundred times as fast as
-    so many axes."""
-    side, step = round(grid.cell * PICTURE * DPI), grid.cell + at.above
-    most = max(map(len, grid.pictures))
-    height, width = (
-        round(inches * DPI) for inches in (len(grid.pictures) * step, most * grid.cell)
-    )
-    whole = np.full((height, width, 3), 255, np.uint8)
-    for row, pictures in enumerate(grid.pictures):
-        bottom = height - round((len(grid.pictures) - 1 - row) * step * DPI)
-        for column, picture in enumerate(pictures):
-            left = round(column * grid.cell * DPI)
-            tile = _enlarged(picture, side)
-            down, across = ((side - length) // 2 for length in tile.shape[:2])
-            whole[bottom - side + down :, left + across :][: tile.shape[0], : tile.shape[1]] = tile
-    return whole
+def _add_picture(
+    figure: Any, picture: np.ndarray, corner: tuple[float, float], side: float
+) -> float:
+    """Put a picture [h, w, 3] into the middle of a square, as large as fits.
 
+    As pixels of the figure itself: axes for each picture would take most of the time.
 
-def _enlarged(picture: np.ndarray, side: int) -> np.ndarray:
-    """A picture [h, w, 3] in [0, 1] -> uint8, `side` pixels high or wide, each number repeated."""
-    lengths = [
-        max(1, round(side * length / max(picture.shape[:2]))) for length in picture.shape[:2]
-    ]
-    down, across = (
-        ((np.arange(drawn) + 0.5) * own / drawn).astype(int)
-        for drawn, own in zip(lengths, picture.shape[:2], strict=True)
-    )
-    return (picture[down][:, across].clip(0, 1) * 255).round().astype(np.uint8)
+    Args:
+        corner: the lower left one of the square, in inches.
+        side: of the square, in inches.
+
+    Returns:
+        Where the picture ends at its top, in inches.
+    """
+    shape, room = picture.shape[:2], side * DPI
+    size = [max(1, round(length * room / max(shape))) for length in shape]
+    rows, columns = (np.arange(new) * old // new for new, old in zip(size, shape, strict=True))
+    left = round(corner[0] * DPI + (room - size[1]) / 2)
+    bottom = round(corner[1] * DPI + (room - size[0]) / 2)
+    colours = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
+    figure.figimage(colours[rows][:, columns], left, bottom)
+    return (bottom + size[0]) / DPI
 
 
 def _fitted(grid: Grid) -> Grid:
@@ -154,13 +151,9 @@ def _layout(grid: Grid) -> _Layout:
     top = 0.45 + TITLE_LINE * (_lines(grid.title) - 1)
     if grid.columns:
         top += 0.17 + LINE * (max(map(_lines, grid.columns)) - 1)
-    height = top + len(grid.pictures) * (grid.cell + above) + _below(grid)
+    bottom = 0.45 if grid.legend else MARGIN
+    height = top + len(grid.pictures) * (grid.cell + above) + bottom
     return _Layout(width, height, _left(grid), top, above)
-
-
-def _below(grid: Grid) -> float:
-    """What is below the pictures."""
-    return 0.45 if grid.legend else MARGIN
 
 
 def _left(grid: Grid) -> float:

@@ -19,6 +19,7 @@ BOX = "\N{WHITE SQUARE}"  # in place of a character that no installed font has
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 BOXES = "Last Resort"  # fonts that come with matplotlib and have a box for every character
 LISTED = 5  # characters that a note names
+SLACK = 1.25  # letters by themselves may be wider than together, but not by as much
 
 
 @lru_cache
@@ -129,7 +130,10 @@ class Ruler:
         """`text` in at most so many lines of `width` inches, shortened where it needs more."""
         text = shorten(drawable(text), 20 * lines + 100)
         for most in range(len(text), 1, -1):
-            broken = self._break(shorten(text, most), width)
+            short = shorten(text, most)
+            if sum(map(self._width, "".join(short.split()))) > SLACK * lines * width:
+                continue  # far from fitting: to look for breaks takes a hundred times as long
+            broken = self._break(short, width)
             if len(broken) <= lines:
                 return "\n".join(broken)
         return text[:1]

@@ -70,6 +70,8 @@ class Run:
         kept = [line for line in before.splitlines(keepends=True) if _is_until(epoch, line)]
         if b"".join(kept) != before:
             write_file(path, b"".join(kept))
+        if self.board:
+            self.board.catch_up(map(json.loads, kept))
 
     def set_aside_later(self, checkpoint: Checkpoint) -> bool:
         """Set aside checkpoints written after this one; True where the best model is one."""

@@ -58,8 +58,8 @@ def chart(title: str, told: str, curves: dict[str, Points], best: int | None = N
     epochs = [epoch for points in curves.values() for epoch, _ in points]
     is_log = min(values) > 0 and max(values) > WIDE * min(values)
     heights = [math.log10(value) for value in values] if is_log else values
-    up = _Axis(min(heights), max(heights), HEIGHT - BOTTOM, TOP)
-    across = _Axis(min(epochs), max(epochs), LEFT, WIDTH - RIGHT)
+    up = Axis(min(heights), max(heights), HEIGHT - BOTTOM, TOP)
+    across = Axis(min(epochs), max(epochs), LEFT, WIDTH - RIGHT)
     lines = []
     for style, (name, points) in enumerate(curves.items()):
         places = [
@@ -69,7 +69,7 @@ def chart(title: str, told: str, curves: dict[str, Points], best: int | None = N
         # A line of one point has no length: it is drawn as a dot.
         path = "M" + "L".join(places if len(places) > 1 else places * 2)
         lines.append(Line(name, style, path))
-    upwards = [Tick(up.at(value), _text(10**value if is_log else value)) for value in up.ticks()]
+    upwards = [Tick(up.at(value), short(10**value if is_log else value)) for value in up.ticks()]
     marks = sorted({round(value) for value in across.ticks()})
     return Chart(
         title, told, lines, [Tick(across.at(value), f"{value}") for value in marks], upwards,
@@ -83,7 +83,7 @@ def thinned(points: Points) -> Points:
     return [*points[:-1:step], points[-1]]
 
 
-class _Axis:
+class Axis:
     """Brings values onto a stretch of the picture."""
 
     def __init__(self, low: float, high: float, start: float, end: float) -> None:
@@ -105,5 +105,6 @@ class _Axis:
         return [count * step for count in range(first, last + 1)] or [self.low]
 
 
-def _text(value: float) -> str:
+def short(value: float) -> str:
+    """A value as an axis has it."""
     return f"{value:.3g}" if abs(value) > 1e-12 else "0"

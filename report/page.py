@@ -8,13 +8,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from utils.output import write_file
+
 NAME = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
 EXACT_ZERO = 1e-6  # a score below it is rounding
 
 
 def write_page(folder: Path, template: str, content: dict[str, Any]) -> None:
-    """Write report.html into a folder.
+    """Write report.html into a folder, whole or not at all.
 
     Args:
         template: the name of a file of `templates/`.
@@ -30,7 +32,7 @@ def write_page(folder: Path, template: str, content: dict[str, Any]) -> None:
     places.filters["number"] = number
     text = places.get_template(template).render(content)
     # A file name need not be text; a surrogate in it is written as \udcff.
-    (folder / NAME).write_text(text, encoding="utf-8", errors="backslashreplace")
+    write_file(folder / NAME, text.encode("utf-8", "backslashreplace"))
 
 
 def number(value: Any) -> str:

@@ -17,6 +17,9 @@ from utils.config.overrides import apply_overrides
 from utils.config.sections import ArmSection, Config, StudySection
 from utils.errors import ConfigError
 
+# What `trainer` has that records did not from the beginning: at these values they are the same.
+LATER: dict[str, Any] = {"init": None, "clip_gradient": None, "accumulate": 1, "ema": None}
+
 
 class Arm(NamedTuple):
     """One way to train a classifier."""
@@ -34,7 +37,9 @@ class Arm(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """All that it does, complete, without its name."""
-        own = self.section.model_dump(mode="json", exclude={"name", "augmentation", "set"})
+        aside: dict[str, Any] = {"name": True, "augmentation": True, "set": True}
+        aside["generation"] = {"pictures"}  # which a study draws none of
+        own = self.section.model_dump(mode="json", exclude=aside)
         return own | {
             "augmentation": self.augmented.as_json()["augmentation"],
             "autoencoder": self.autoencoder(),
@@ -50,6 +55,7 @@ class Arm(NamedTuple):
             key: value
             for key, value in content["trainer"].items()
             if changes_of(f"trainer.{key}", self.config, {}).trains
+            and (key not in LATER or value != LATER[key])
         }
         if content["arch"]["args"].get("conditional") is False:
             del content["arch"]["args"]["conditional"]  # as in records before there was the key
@@ -121,7 +127,13 @@ def _arm(config: Config, place: int, section: ArmSection, classes: Catalogue) ->
     except ConfigError as error:
         raise ConfigError(f"{path}.set: {error}") from None
     changed["trainer"]["tensorboard"] = False
-    return Arm(section, check_config(changed, classes, path), augmented)
+    arm = Arm(section, check_config(changed, classes, path), augmented)
+    if init := arm.config.trainer.init:
+        raise ConfigError(
+            f"{path}: trainer.init: {shown(init)}: may have been trained on images that a fold "
+            "tests, which would be a leak; leave it out of a study"
+        )
+    return arm
 
 
 def _check_classes(groups: Groups, settings: StudySection, names: tuple[str, ...]) -> None:

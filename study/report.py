@@ -3,10 +3,10 @@
 import csv
 import io
 from statistics import stdev
-from typing import Any
+from typing import Any, NamedTuple
 
 from study.plan import Plan
-from study.statistics import DRAWS
+from study.statistics import DRAWS, Spread
 from study.summary import ArmSummary, best_baseline
 
 METHOD = """\
@@ -28,12 +28,20 @@ numbers of steps.
   bootstrap samples of the images."""
 
 
+class Conclusion(NamedTuple):
+    """What came out of an arm, in a sentence that begins with its name."""
+
+    arm: str
+    said: str
+
+
 def markdown(plan: Plan, summaries: list[ArmSummary]) -> str:
     """The report as Markdown."""
     settings = plan.settings
     lines = [f"# Do generated images help? {plan.config.name}", ""]
-    lines += [*conclusions(summaries), ""]
+    lines += [f"- **{_cell(arm)}**: {_cell(said)}." for arm, said in conclusions(summaries)]
     lines += [
+        "",
         f"Images: {len(plan.dataset)}. Folds: K = {settings.folds}, repeats: R = "
         f"{settings.repeats}. Classifiers of each arm in each fold: {settings.seeds}, steps of "
         f"each: {settings.steps}. Seed: {plan.config.seed}. {_set_aside(plan)}",
@@ -51,15 +59,25 @@ def markdown(plan: Plan, summaries: list[ArmSummary]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def conclusions(summaries: list[ArmSummary]) -> list[str]:
-    """A sentence for each arm that generates."""
+def conclusions(summaries: list[ArmSummary]) -> list[Conclusion]:
+    """One for each arm that generates, or one that names the best where none does."""
     best = best_baseline(summaries)
-    lines = []
+    found = []
     for summary in summaries:
         if summary.difference and summary.p_value is not None:
             gain = f"{100 * summary.difference.mean:+.1f} points beside {best.name}"
-            lines.append(f"- **{summary.name}**: {summary.verdict} ({gain}, {_p(summary)}).")
-    return lines or [f"No arm generates images; the best is **{best.name}**."]
+            told = f"{gain}{_within(summary.difference)}, {_p(summary)}"
+            found.append(Conclusion(summary.name, f"{summary.verdict} ({told})"))
+    return found or [Conclusion(best.name, "the best; no arm generates images")]
+
+
+def _within(difference: Spread) -> str:
+    """The interval of a difference in points, where there is one."""
+    interval = difference.interval(-1, 1)
+    if interval is None:
+        return ""
+    low, high = interval
+    return f", between {100 * low:+.1f} and {100 * high:+.1f}"
 
 
 def _p(summary: ArmSummary) -> str:

@@ -91,6 +91,13 @@ class Spread(NamedTuple):
         """Half of its interval of 95 %."""
         return float(stats.t.ppf(1 - LEVEL / 2, self.trials - 1)) * self.error
 
+    def interval(self, least: float, most: float) -> tuple[float, float] | None:
+        """Its interval of 95 % within what it can be; None where all folds are alike."""
+        if self.is_alike:
+            return None
+        half = self.half_width()
+        return max(least, self.mean - half), min(most, self.mean + half)
+
     def p_value(self) -> float:
         """Of a two-sided test that the mean is 0; 1 where all folds are alike.
 

@@ -2,31 +2,38 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from report.of_study import write_study_page
+from study.page_facts import arms_on_page, page_facts
 from study.picture import draw_study
 from study.plan import Plan, plan_study
 from study.records import Records
 from study.report import conclusions, csv_text, markdown
 from study.summary import summarize
 from study.workers import Job, work
+from utils.arguments import ALL, Share
 from utils.config.sections import Config
 from utils.errors import ConfigError, Interrupted
-from utils.lock import hold
-from utils.output import check_writable, remove_partials, say, write_file
+from utils.lock import Claims, workshop
+from utils.output import check_writable, say, write_file
 from utils.signals import ended_by_sigterm
 
 GO_ON = "study stopped; start it again to go on"
+OTHERS = "the report comes with the last of them; start the study again if nobody is at it"
 
 
-def run_study(config: Config, device: str) -> None:
+def run_study(config: Config, device: str, share: Share = ALL) -> None:
     """Run what is missing of a study and write its report into saved/<name>-study/.
+
+    Whoever finds that all members are there writes it, be they this process's or not.
 
     Args:
         device: the command line's -d.
+        share: the folds that this process does.
 
     Raises:
         ConfigError, DataError: an arm that cannot be run; nothing has been written then.
@@ -44,11 +51,16 @@ def run_study(config: Config, device: str) -> None:
             f"{records.folder}: no such folder can be made: {error.strerror}; move what is in its "
             "way, or choose another trainer.save_dir"
         ) from None
-    hold(folder)
-    remove_partials(records.folder)
     with _stopped_in_one_line():
-        _run_missing(plan, records, device)
-    _report(plan, records, folder)
+        _run_missing(plan, records, share, device)
+    found = [[records.find(fold, arm) for fold in plan.folds] for arm in plan.arms]
+    there = [[record for record in row if record] for row in found]
+    total, missing = len(plan.folds) * len(plan.arms), sum(row.count(None) for row in found)
+    if missing:
+        say(f"study: {total - missing} of {total} members are there; {OTHERS}")
+        return
+    with workshop(folder / ".writing", lambda pid: say(f"{folder}: pid {pid} writes there")):
+        _report(plan, there, folder, device)
 
 
 @contextmanager
@@ -62,22 +74,37 @@ def _stopped_in_one_line() -> Iterator[None]:
         raise Interrupted(signal.SIGINT, GO_ON) from None
 
 
-def _run_missing(plan: Plan, records: Records, device: str) -> None:
-    """Compute the members that have no record, and keep each as soon as it is there."""
-    jobs = []
-    for place, fold in enumerate(plan.folds):
-        arms = [number for number, arm in enumerate(plan.arms) if not records.find(fold, arm)]
-        if arms:
-            jobs.append(Job(place, arms))
-    total = len(plan.folds) * len(plan.arms)
-    first = total - sum(len(job.arms) for job in jobs)
-    if first and jobs:
+def _run_missing(plan: Plan, records: Records, share: Share, device: str) -> None:
+    """Compute the members of a share that have no record, and keep each as soon as it is there."""
+    places = share.pick(range(len(plan.folds)))
+    total = len(places) * len(plan.arms)
+    first = total - sum(len(_missing(plan, records, place)) for place in places)
+    if 0 < first < total:
         say(f"study: {first} of {total} members are there already")
     started = time.perf_counter()
+    jobs = _jobs(plan, records, places)
     for done, record in enumerate(work(plan, jobs, device), 1):
         records.keep(record)
         seconds = (time.perf_counter() - started) / done * (total - first - done)
         say(f"study {first + done}/{total}: {_line(record)}; {_left(seconds)}")
+
+
+def _missing(plan: Plan, records: Records, place: int) -> list[int]:
+    """The arms that have no record in the fold at a place."""
+    fold = plan.folds[place]
+    return [number for number, arm in enumerate(plan.arms) if not records.find(fold, arm)]
+
+
+def _jobs(plan: Plan, records: Records, places: Sequence[int]) -> Iterator[Job]:
+    """What is missing of each fold, asked when its turn comes; not where another process is."""
+    claims, left = Claims(records.folder), 0
+    for place in places:
+        if not claims.take(place):
+            left += 1
+        elif arms := _missing(plan, records, place):
+            yield Job(place, arms)
+    if left:
+        say(f"study: {left} of {len(places)} folds are left to other processes, which are at them")
 
 
 def _line(record: dict[str, Any]) -> str:
@@ -96,13 +123,15 @@ def _left(seconds: float) -> str:
     return f"{minutes} min left" if minutes < 90 else f"{minutes / 60:.1f} h left"
 
 
-def _report(plan: Plan, records: Records, folder: Path) -> None:
-    """Write the report from the records, which are all there."""
-    found = [[records.find(fold, arm) for fold in plan.folds] for arm in plan.arms]
-    summaries = summarize(plan, [[own for own in row if own] for row in found])
+def _report(plan: Plan, records: list[list[dict[str, Any]]], folder: Path, device: str) -> None:
+    """Write the report from the records of each arm, which are all there."""
+    summaries = summarize(plan, records)
+    told = conclusions(summaries)
     write_file(folder / "study.md", markdown(plan, summaries).encode())
     write_file(folder / "study.csv", csv_text(plan, summaries).encode())
     draw_study(summaries, folder / "study.png")
-    for line in conclusions(summaries):
-        say(line.replace("**", ""))
+    facts = page_facts(plan, told, device)
+    write_study_page(folder, facts, arms_on_page(plan, summaries, records))
+    for arm, said in told:
+        say(f"- {arm}: {said}.")
     say(f"written to {folder}")

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from multiprocessing import connection as pipes
 from multiprocessing import get_context
 from types import FrameType
@@ -31,15 +32,17 @@ class Job(NamedTuple):
     """The places of the arms."""
 
 
-def work(plan: Plan, jobs: list[Job], device: str) -> Iterator[Record]:
+def work(plan: Plan, jobs: Iterator[Job], device: str) -> Iterator[Record]:
     """The records of what is missing, as they are made.
+
+    Args:
+        jobs: each is asked for when there is time to do it.
 
     Raises:
         ConfigError, TrainingError: of a member.
     """
-    count = min(plan.settings.workers, len(jobs))
-    if count > 1:
-        yield from _side_by_side(plan.config, jobs, device, count)
+    if plan.settings.workers > 1:
+        yield from _side_by_side(plan.config, jobs, device, plan.settings.workers)
         return
     use_one_thread()
     for job in jobs:
@@ -57,16 +60,17 @@ def _records(plan: Plan, job: Job, device: str) -> Iterator[Record]:
             raise type(error)(f"study, arm {shown(arm.name)}, {place}: {error}") from None
 
 
-def _side_by_side(config: Config, jobs: list[Job], device: str, count: int) -> Iterator[Record]:
-    waiting = iter(jobs)
+def _side_by_side(
+    config: Config, jobs: Iterator[Job], device: str, count: int
+) -> Iterator[Record]:
     workers: dict[Any, Any] = {}  # pipe -> process
     busy: set[Any] = set()
     try:
-        for _ in range(count):
+        for job in islice(jobs, count):
             pipe, process = _started(config, device)
             workers[pipe] = process
             busy.add(pipe)
-            pipe.send(next(waiting))
+            pipe.send(job)
         while busy:
             for pipe in _ready(busy):
                 answer = _answer(pipe, workers[pipe])
@@ -74,8 +78,8 @@ def _side_by_side(config: Config, jobs: list[Job], device: str, count: int) -> I
                     raise answer
                 if answer:
                     yield answer
-                elif job := next(waiting, None):
-                    pipe.send(job)
+                elif another := next(jobs, None):
+                    pipe.send(another)
                 else:
                     busy.discard(pipe)
     finally:

@@ -30,17 +30,6 @@ UNITS = {
 }
 
 
-def representatives(labels: torch.Tensor, indices: torch.Tensor, number: int) -> list[int]:
-    """Places of images to show: the first of each class, class by class, then further ones."""
-    by_class = [indices[labels[indices] == label].tolist() for label in labels[indices].unique()]
-    chosen: list[int] = []
-    turn = 0
-    while len(chosen) < number and any(len(places) > turn for places in by_class):
-        chosen += [places[turn] for places in by_class if len(places) > turn]
-        turn += 1
-    return sorted(chosen[:number], key=lambda place: int(labels[place]))
-
-
 class Drawer:
     """What every picture is drawn with.
 
@@ -60,10 +49,10 @@ class Drawer:
 
     def one_of_each_class(self, places: torch.Tensor | None = None) -> list[int]:
         """Of the images at `places`, by default all, one of each class; of one class a few."""
-        labels = self.dataset.labels.indices
+        labels = self.dataset.labels
         places = self.loader.indices if places is None else places
-        number = len(labels[places].unique())
-        return representatives(labels, places, min(MOST_SHOWN, number if number > 1 else 4))
+        number = len(labels.indices[places].unique())
+        return labels.examples(places, min(MOST_SHOWN, number if number > 1 else 4))
 
     def originals(self, places: list[int]) -> torch.Tensor:
         """The images at some places, [n, C, H, W] on the CPU."""
@@ -168,4 +157,4 @@ class Pictures(Drawer):
     def _examples(self, loader: BaseDataLoader) -> list[int]:
         """Places of a loader's images of every class, eight at least where there are so many."""
         count = min(MOST_SHOWN, max(8, len(self.dataset.labels.names)))
-        return representatives(self.dataset.labels.indices, loader.indices, count)
+        return self.dataset.labels.examples(loader.indices, count)

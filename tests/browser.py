@@ -3,11 +3,13 @@
 import base64
 import json
 import shutil
+import subprocess
 from contextlib import contextmanager
 
 import pytest
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+AXE = "axe-core@4.10.3"
 SWITCHES = (
     "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
     "--hide-scrollbars", "--force-device-scale-factor=1",
@@ -59,3 +61,31 @@ def screenshot(driver, path, most=8000):
     settings = {"captureBeyondViewport": True, "clip": clip | {"scale": 1}}
     shot = driver.execute_cdp_cmd("Page.captureScreenshot", settings)
     path.write_bytes(base64.b64decode(shot["data"]))
+
+
+def faults_for_readers(page, scheme, folder, width=390):
+    """The serious faults that axe-core finds in a page, in a "light" or "dark" scheme.
+
+    Args:
+        folder: where npm may put axe-core; where there is no npm, the test is skipped.
+    """
+    npm = shutil.which("npm")
+    if not npm:
+        pytest.skip("needs npm")
+    got = subprocess.run(
+        [npm, "install", "--prefix", folder, "--no-save", "--ignore-scripts", AXE],
+        capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    if got.returncode:
+        pytest.skip("npm cannot fetch axe-core")
+    axe = (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    with browser(width) as driver:
+        feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
+        driver.get(page.as_uri())
+        driver.execute_script(axe)
+        found = driver.execute_async_script(
+            "const done = arguments[0]; axe.run().then((found) => done(found.violations.map("
+            "(v) => [v.impact, v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))])))"
+        )
+    return [fault for fault in found if fault[0] in ("serious", "critical")]

@@ -12,7 +12,15 @@ from tests.processes import command
 
 __all__ = ["command"]
 ROOT = Path(__file__).parent.parent
+MOST_WORKERS = 8  # each takes a gigabyte
 DATA = Path(os.environ.get("AUTOENCODER_DATA", ROOT.parent / "shared" / "data"))
+
+
+def pytest_xdist_auto_num_workers(config):
+    """As many processes share the whole suite as there are cores; parts of it are run in one."""
+    is_whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(cores, MOST_WORKERS) if is_whole and cores > 1 else 0
 
 
 def fresh_command(script, *args, cwd=ROOT, **options):
@@ -26,9 +34,12 @@ def fresh_command(script, *args, cwd=ROOT, **options):
     )  # fmt: skip
 
 
-@pytest.fixture
-def small(tmp_path):
-    """A complete config as a dict: 40 drawn maps of 12x12, two epochs, runs in tmp_path/saved."""
+def small_config(folder):
+    """A complete config as a dict: 40 drawn maps of 12x12, two epochs, runs in `folder`/saved.
+
+    Its tests draw no pictures and judge no children, which takes most of the time of a test;
+    `with_pictures` has them do it.
+    """
     return {
         "name": "small",
         "seed": 1,
@@ -45,8 +56,20 @@ def small(tmp_path):
         "metrics": ["psnr"],
         "optimizer": {"type": "Adam", "args": {"lr": 0.01}},
         "lr_scheduler": {"type": "StepLR", "args": {"step_size": 2}},
-        "trainer": {"epochs": 2, "save_dir": str(tmp_path / "saved"), "tensorboard": False},
+        "trainer": {"epochs": 2, "save_dir": str(folder / "saved"), "tensorboard": False},
+        "generation": {"pictures": False},
     }
+
+
+def with_pictures(config):
+    """The same config, whose tests draw pictures and judge the children."""
+    return config | {"generation": config["generation"] | {"pictures": True}}
+
+
+@pytest.fixture
+def small(tmp_path):
+    """`small_config` of the folder of a test."""
+    return small_config(tmp_path)
 
 
 @pytest.fixture

@@ -52,9 +52,10 @@ def digits_run(small, folder, **loader):
     return train(small, folder, {"type": "MNIST", "args": {"root": str(folder)}}, **loader)
 
 
-def score(run, images, *more):
+def score(run, images, *more, draws=False):
     """Score new images -> what was said, metrics.json, the rows of scores.csv."""
-    done = command("test.py", "-r", run, "--images", images, *more)
+    pictures = f"generation.pictures={json.dumps(draws)}"
+    done = command("test.py", "-r", run, "--images", images, *more, "-s", pictures)
     assert done.returncode == 0, done.stderr
     options = list(map(str, more))
     folder = type(run)(options[options.index("-o") + 1]) if "-o" in options else run / "images"

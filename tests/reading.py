@@ -49,6 +49,22 @@ class Page(HTMLParser):
 
     def rows(self, caption):
         """The texts of the cells of each row of the table with a caption."""
+        return [[cell.text for cell in row] for row in self.cells(caption)]
+
+    def values(self, caption):
+        """By the text of its first cell and of the heading: what a table's cells are sorted by."""
+        (heading, *rows) = self.cells(caption)
+        names = [cell.text for cell in heading]
+        return {
+            row[0].text: {
+                name: cell.attributes.get("data-v", cell.text)
+                for name, cell in zip(names, row, strict=True)
+            }
+            for row in rows
+        }
+
+    def cells(self, caption):
+        """The cells of each row of the table with a caption."""
         place = self.elements.index(next(e for e in self.all("caption") if e.text == caption))
         rows = []
         for element in self.elements[place + 1 :]:
@@ -57,5 +73,5 @@ class Page(HTMLParser):
             if element.tag == "tr":
                 rows.append([])
             elif element.tag in ("th", "td"):
-                rows[-1].append(element.text)
+                rows[-1].append(element)
         return rows

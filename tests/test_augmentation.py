@@ -283,7 +283,7 @@ def test_images_held_out_are_not_augmented(standing):
 
 def test_no_score_of_a_test_is_of_augmented_images(standing, tmp_path):
     out = tmp_path / "test"
-    small = ["-s", "generation.samples=1"]
+    small = ["-s", "generation.samples=1", "generation.pictures=false"]
     done = command("test.py", "-r", standing.run, "-o", out, *small)
     assert done.returncode == 0, done.stderr
     splits = json.loads((out / "metrics.json").read_text())["splits"]

@@ -19,6 +19,7 @@ SMALL = {
     "loss": {"type": "MSE"},
     "optimizer": {"type": "Adam", "args": {"lr": 0.01}},
     "trainer": {"epochs": 1, "tensorboard": False},
+    "generation": {"pictures": False},
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 
 from data_loader.corruption import Corrupter, GaussianNoise, Mask, Occlusion, SaltAndPepper
-from tests.conftest import command, only_run
+from tests.conftest import command, only_run, with_pictures
 from tests.small_sets import write_digits
 from utils.config.build import build
 from utils.config.check import check_config
@@ -168,7 +168,7 @@ def test_a_run_says_what_cleaning_gains_in_every_split(small, written, tmp_path)
     train, test = write_digits(tmp_path, "MNIST", 40, 20, classes=2)
     small["dataset"] = {"type": "MNIST", "args": {"root": str(tmp_path)}}
     small["corruption"] = {"type": "SaltAndPepper", "args": {"share": 0.5}}
-    done = command("train.py", "-c", written(small))
+    done = command("train.py", "-c", written(with_pictures(small)))
     assert done.returncode == 0, done.stderr
     run = only_run(tmp_path / "saved")
     done = command("test.py", "-r", run, "-s", "generation.samples=1", "generation.split=all")

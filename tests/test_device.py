@@ -2,26 +2,21 @@
 
 import torch
 
-from tests.conftest import ROOT, fresh_command
-
-SETTINGS = """
-import sys
-sys.path.insert(0, sys.argv[1])
-import torch
+from tests import processes
 from utils.device import make_ready
 
-make_ready(torch.device(sys.argv[2]))
-print(torch.get_float32_matmul_precision())
-print(torch.are_deterministic_algorithms_enabled())
-"""
+
+def make_ready_and_tell(device, path):
+    """Make a device ready in this process and write what torch is set to then."""
+    make_ready(torch.device(device))
+    is_deterministic = torch.are_deterministic_algorithms_enabled()
+    path.write_text(f"{torch.get_float32_matmul_precision()} {is_deterministic}")
 
 
 def settings_after(tmp_path, device):
-    script = tmp_path / "settings.py"
-    script.write_text(SETTINGS)
-    done = fresh_command(script, ROOT, device)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
+    process = processes.start(make_ready_and_tell, device, tmp_path / "told")
+    assert processes.finish(process) == 0
+    return (tmp_path / "told").read_text().split()
 
 
 def test_a_gpu_multiplies_in_tf32_and_repeats_itself(tmp_path):

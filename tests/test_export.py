@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.conftest import ROOT, command, fresh_command, only_run
+from tests.conftest import ROOT, command, fresh_command, only_run, small_config
 from trainer.experiment import Experiment
 from trainer.start import Start
 
@@ -32,20 +32,36 @@ ARCHS = {
 FILES = {"encoder.onnx", "decoder.onnx", "model.json", "use.py"}
 
 
-@pytest.fixture
-def train(small, written, tmp_path):
-    """A function that trains one of ARCHS and returns the run's folder."""
+def train(folder, arch="ae", dataset=None, **changes):
+    """Train one of ARCHS -> the run's folder."""
+    config = small_config(folder)
+    config["arch"] = ARCHS[arch]
+    config["dataset"] = dataset or config["dataset"]
+    config["loss"] = {"type": "ELBO"} if arch == "vae" else {"type": "MSE"}
+    config["data_loader"]["args"] |= changes
+    config["trainer"]["monitor"] = "min loss"
+    (folder / "config.json").write_text(json.dumps(config))
+    done = command("train.py", "-c", folder / "config.json")
+    assert done.returncode == 0, done.stderr
+    return only_run(folder / "saved")
 
-    def run(arch="ae", **changes):
-        small["arch"] = ARCHS[arch]
-        small["loss"] = {"type": "ELBO"} if arch == "vae" else {"type": "MSE"}
-        small["data_loader"]["args"] |= changes
-        small["trainer"]["monitor"] = "min loss"
-        done = command("train.py", "-c", written(small))
-        assert done.returncode == 0, done.stderr
-        return only_run(tmp_path / "saved")
 
-    return run
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A run of each of ARCHS."""
+    return {arch: train(tmp_path_factory.mktemp(arch), arch) for arch in ARCHS}
+
+
+@pytest.fixture(scope="module")
+def exports(runs, tmp_path_factory):
+    """The folder of the export of each run, and what was said of it."""
+    made = {}
+    for arch, run in runs.items():
+        out = tmp_path_factory.mktemp("exported") / arch
+        done = command("test.py", "-r", run, "--export", out)
+        assert (done.returncode, done.stderr) == (0, "")
+        made[arch] = out, done.stdout
+    return made
 
 
 @pytest.fixture
@@ -77,11 +93,11 @@ def errors_in_torch(experiment, images):
 
 
 @pytest.mark.parametrize("arch", ARCHS)
-def test_an_export_gives_the_numbers_of_torch_without_torch(train, arch, without, tmp_path):
-    run, out = train(arch), tmp_path / "out"
-    done = command("test.py", "-r", run, "--export", out)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert float(re.search(r"differ by (\S+) at most on 8 held-out", done.stdout)[1]) <= 1e-4
+def test_an_export_gives_the_numbers_of_torch_without_torch(
+    runs, exports, arch, without, tmp_path
+):
+    run, (out, said) = runs[arch], exports[arch]
+    assert float(re.search(r"differ by (\S+) at most on 8 held-out", said)[1]) <= 1e-4
     assert {path.name for path in out.iterdir()} == FILES
 
     new = SyntheticWafers(12, 30, seed=5).stored.numpy()
@@ -116,8 +132,8 @@ def test_an_export_gives_the_numbers_of_torch_without_torch(train, arch, without
     )
 
 
-def test_an_export_takes_the_place_of_an_earlier_one(train, tmp_path):
-    run, out = train(), tmp_path / "out"
+def test_an_export_takes_the_place_of_an_earlier_one(runs, tmp_path):
+    run, out = runs["ae"], tmp_path / "out"
     out.mkdir()
     for name in FILES | {"my notes.txt"}:
         (out / name).write_text("what I saw")
@@ -138,8 +154,8 @@ def refused(done, *words):
         assert word in line
 
 
-def test_what_cannot_be_exported_is_said_in_one_line(train, without, tmp_path):
-    run, out = train(), tmp_path / "out"
+def test_what_cannot_be_exported_is_said_in_one_line(runs, without, tmp_path):
+    run, out = runs["ae"], tmp_path / "out"
     refused(command("test.py", "-r", run, "--export", out, "-o", "x"), "leave out --output")
     refused(command("test.py", "-r", run, "--export", out, "--images", "x.npy"), "--images")
     done = fresh_command("test.py", "-r", run, "--export", out, env=without("onnxscript"))
@@ -155,32 +171,31 @@ def test_what_cannot_be_exported_is_said_in_one_line(train, without, tmp_path):
     assert [path.read_text() for path in other.iterdir()] == ["print('mine')"]
 
 
-def test_a_run_that_holds_out_nothing_is_refused(train, tmp_path):
+def test_a_run_that_holds_out_nothing_is_refused(tmp_path):
     out = tmp_path / "out"
     refused(
-        command("test.py", "-r", train(validation_split=0), "--export", out),
+        command("test.py", "-r", train(tmp_path, validation_split=0), "--export", out),
         "holds out no image", "data_loader.args.validation_split",
     )  # fmt: skip
     assert not out.exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_is_refused(train, tmp_path):
-    run, closed = train(), tmp_path / "closed"
+def test_a_folder_that_may_not_be_written_is_refused(runs, tmp_path):
+    closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
-    refused(command("test.py", "-r", run, "--export", closed / "out"), "cannot write there")
+    refused(command("test.py", "-r", runs["ae"], "--export", closed / "out"), "cannot write there")
 
 
-def test_numbers_that_differ_from_those_of_torch_leave_nothing(train, monkeypatch, tmp_path):
+def test_numbers_that_differ_from_those_of_torch_leave_nothing(runs, monkeypatch, tmp_path):
     monkeypatch.setattr(exporting, "MOST_DIFFERENT", 0.0)
     with pytest.raises(ConfigError, match="differ from torch's by .* nothing is written"):
-        exporting.export(Start.trained(train("vae"), []), "cpu", tmp_path / "out")
+        exporting.export(Start.trained(runs["vae"], []), "cpu", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_use_py_refuses_what_it_cannot_take_in_one_line(train, tmp_path):
-    out = tmp_path / "out"
-    assert command("test.py", "-r", train(), "--export", out).returncode == 0
+def test_use_py_refuses_what_it_cannot_take_in_one_line(exports, tmp_path):
+    out, _ = exports["ae"]
     wrong = {
         "size": (np.zeros((2, 12, 13), np.uint8), "must be numbers (N, 12, 12)"),
         "axes": (np.zeros((2, 1, 12, 12), np.uint8), "must be numbers (N, 12, 12)"),
@@ -207,12 +222,13 @@ def test_use_py_refuses_what_it_cannot_take_in_one_line(train, tmp_path):
     assert own.read_bytes() == before
 
 
-def test_use_py_takes_what_images_takes_and_warns_of_it(train, small, tmp_path):
+def test_use_py_takes_what_images_takes_and_warns_of_it(tmp_path):
     grey = np.random.default_rng(0).integers(0, 256, (40, 12, 12), np.uint8)
     np.save(tmp_path / "grey.npy", grey)
-    small["dataset"] = {"type": "Arrays", "args": {"data": str(tmp_path / "grey.npy")}}
+    dataset = {"type": "Arrays", "args": {"data": str(tmp_path / "grey.npy")}}
     out = tmp_path / "out"
-    assert command("test.py", "-r", train(), "--export", out).returncode == 0
+    run = train(tmp_path, dataset=dataset)
+    assert command("test.py", "-r", run, "--export", out).returncode == 0
     np.savez(tmp_path / "new.npz", data=grey[:3], label=np.arange(3), more=np.zeros(1))
     np.savez(tmp_path / "only.npz", digits=grey[:3], label=np.arange(3))
     np.save(tmp_path / "new.npy", grey[:3])
@@ -240,14 +256,13 @@ def test_use_py_takes_what_images_takes_and_warns_of_it(train, small, tmp_path):
     assert "python use.py IMAGES [RECONSTRUCTIONS.npy]" in done.stdout
 
 
-def test_the_export_commands_of_the_readme_work_word_for_word(train, tmp_path):
+def test_the_export_commands_of_the_readme_work_word_for_word(runs, tmp_path):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     section = readme.partition("## Use what you trained\n")[2]
     install, export, use_it = re.findall(r"^    (.*(?:export).*)$", section, re.MULTILINE)[:3]
     pinned = (ROOT / install.removeprefix("pip install -r ")).read_text()
     assert all(f"\n{name}==" in pinned for name in ("onnx", "onnxscript", "onnxruntime"))
-    train().rename(tmp_path / "run")
-    shutil.move(tmp_path / "run", tmp_path / "saved" / "WaferAE")
+    shutil.copytree(runs["ae"], tmp_path / "saved" / "WaferAE")
     script, *arguments = export.removeprefix("python ").split()
     done = command(script, *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

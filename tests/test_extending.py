@@ -47,7 +47,7 @@ class Copy:
 
     def __init__(self, folder):
         self.folder = folder
-        left_out = (".git", ".venv", "saved", "docs", "benchmarks", "__pycache__", ".*_cache")
+        left_out = (".*", "saved", "docs", "benchmarks", "__pycache__")
         shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*left_out))
         for path, (code, _) in EXAMPLES.items():
             assert not (folder / path).exists(), path
@@ -159,6 +159,20 @@ def test_a_trainer_of_ones_own_goes_on_from_the_middle_bit_for_bit(copy):
     assert not torch.equal(kept["discriminator"]["0.weight"], before["discriminator"]["0.weight"])
     assert {"judged", "unmasked", "val_loss"} <= numbers_of(folder)[-1].keys()
     copy.run("test.py", "-r", folder)
+
+
+def test_a_trainer_of_ones_own_trains_with_every_argument(copy):
+    changes = {"trainer__ema": 0.9, "trainer__accumulate": 2, "trainer__clip_gradient": 0.01}
+    changes["trainer__epochs"] = 4
+    folder = copy.train(ADVERSARIAL, "arguments", **changes)
+    end = folder / "checkpoint-epoch4.pth"
+    content = torch.load(end, weights_only=True)
+    assert (content["step"], content["more"]["judging"]["state"][0]["step"]) == (8, 12)
+    trained = content["more"]["weights_in_training"]
+    assert trained.keys() == content["state_dict"].keys()
+    assert not all(torch.equal(trained[name], content["state_dict"][name]) for name in trained)
+    copy.run("train.py", "-r", folder / "checkpoint-epoch2.pth")
+    assert_same_end(end, folder / "checkpoint-epoch4.pth.superseded")
 
 
 STOPPED = """

@@ -186,7 +186,7 @@ def test_one_cycle_over_more_epochs_than_are_tried_is_taken(small):
 
 
 def test_a_run_with_the_number_of_each_class_goes_on(small, written, tmp_path):
-    small["generation"] = {"per_class": 4}
+    small["generation"]["per_class"] = 4
     small["trainer"] |= {"epochs": 1}
     assert command("train.py", "-c", written(small)).returncode == 0
     run = only_run(tmp_path / "saved")

@@ -19,6 +19,7 @@ from generation.generator import Generator
 from generation.methods import shrinkage
 from model.loss import MSE
 from tests.conftest import command, only_run
+from tests.test_test import OF_CHILDREN
 from trainer.evaluator import Evaluator
 from trainer.experiment import Experiment
 from trainer.start import Start
@@ -341,6 +342,7 @@ def run(tmp_path_factory):
         "metrics": [],
         "optimizer": {"type": "Adam", "args": {"lr": 0.01}},
         "trainer": {"epochs": 1, "save_dir": str(folder), "tensorboard": False},
+        "generation": {"pictures": False},
     }
     (folder / "config.json").write_text(json.dumps(config))
     done = command("train.py", "-c", folder / "config.json")
@@ -414,14 +416,12 @@ def test_a_class_of_one_image_is_said_and_made_without_neighbours(run, tmp_path)
 
 def test_no_generation_leaves_all_the_rest(run, tmp_path):
     files = {}
-    for name, settings in (("with", []), ("without", ["-s", "generation=null"])):
-        done = command("test.py", "-r", run, "-o", tmp_path / name, *settings)
+    for name, setting in (("with", "generation.pictures=true"), ("without", "generation=null")):
+        done = command("test.py", "-r", run, "-o", tmp_path / name, "-s", setting)
         assert done.returncode == 0, done.stderr
         files[name] = {path.name for path in (tmp_path / name).iterdir()}
-    gone = {"gen_data.npy", "gen_label.npy", "generated.json", "generated.png", "noise.png"}
-    gone |= {"quality.json", "quality.png"}
-    assert files["without"] == files["with"] - gone
-    assert gone < files["with"]
+    assert files["without"] == files["with"] - OF_CHILDREN
+    assert files["with"] > OF_CHILDREN
     assert "generated images" not in done.stdout
 
 
@@ -434,7 +434,8 @@ def test_no_generation_trains_and_scores_new_images(small, written, tmp_path):
     done = command("test.py", "-r", run, "--images", tmp_path / "new.npy")
     assert done.returncode == 0, done.stderr
     assert not (run / "images" / "gen_data.npy").exists()
-    done = command("test.py", "-r", run, "-s", "generation.samples=1")
+    settings = ["generation.samples=1", "generation.pictures=false"]
+    done = command("test.py", "-r", run, "-s", *settings)
     assert done.returncode == 0, done.stderr
     assert (run / "test" / "gen_data.npy").exists()
 
@@ -443,7 +444,7 @@ def test_relative_reads_as_the_unit_that_it_meant(small, written, tmp_path):
     for is_relative, unit in ((False, "absolute"), (True, "code")):
         assert GenerationSection.model_validate({"relative": is_relative}).unit == unit
     small["trainer"]["epochs"] = 1
-    small["generation"] = {"noise": 0.5, "relative": True}
+    small["generation"] |= {"noise": 0.5, "relative": True}
     assert command("train.py", "-c", written(small)).returncode == 0
     run = only_run(tmp_path / "saved")
     section = json.loads((run / "config.json").read_text())["generation"]
@@ -523,6 +524,7 @@ def test_children_of_real_maps_keep_their_turned_outlines(real_wafers, tmp_path)
     folder, maps = only_run(tmp_path), np.load(real_wafers / "data.npy")
     settings = ["generation.method=extrapolate", "generation.samples=1", "generation.noise=3"]
     settings += ["generation.split=all", "generation.symmetries=true"]
+    settings.append("generation.pictures=false")
     _, record, data = evaluated(folder, tmp_path / "kept", *settings)
     assert len(data) == 1281
     assert set(np.unique(data)) == {0, 1}

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from tests import processes
+from tests.events import curves
 from tests.killing import (
     VARIATIONAL,
     Killer,
@@ -37,6 +38,10 @@ def test_a_run_killed_at_random_ends_bit_for_bit_the_same(tmp_path, changes, boa
     killer = Killer(tmp_path, random.Random(seed), changes(tmp_path), tensorboard=board)
     killer.kill(kills)
     assert not killer.different, f"seed {seed}"
+    for number in range(1, killer.runs + 1 if board else 1):
+        run = run_folder(tmp_path / f"run{number}")
+        for folder in (run, run / "validation"):
+            assert curves(folder)["scores/loss"] == [1, 2, 3, 4, 5], f"seed {seed}"
 
 
 @pytest.mark.slow

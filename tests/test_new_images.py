@@ -17,6 +17,7 @@ from data_loader.wafers import LEGEND
 from tests import processes
 from tests.conftest import ROOT, command
 from tests.new_images import CLASSES, digits_run, maps, numbers, pixels, score, train, wafer_run
+from tests.test_test import PLAIN
 from trainer.experiment import Experiment
 from trainer.start import Start
 
@@ -77,7 +78,7 @@ def errors_by_hand(model, one_hot):
 
 
 def test_scores_codes_and_p_values_are_those_of_a_hand_computation(run, folder, new, tmp_path):
-    _, report, rows = score(run, new, "-o", tmp_path / "out", "--alpha", 0.2)
+    _, report, rows = score(run, new, "-o", tmp_path / "out", "--alpha", 0.2, draws=True)
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
     experiment = opened(run)
     data = np.load(new)
@@ -104,7 +105,7 @@ def test_scores_codes_and_p_values_are_those_of_a_hand_computation(run, folder, 
 
 
 def test_the_images_of_training_have_the_numbers_of_the_ordinary_test(run, folder, tmp_path):
-    assert command("test.py", "-r", run, "-o", tmp_path / "test").returncode == 0
+    assert command("test.py", "-r", run, "-o", tmp_path / "test", "-s", PLAIN).returncode == 0
     usual = json.loads((tmp_path / "test" / "metrics.json").read_text())
     _, report, rows = score(run, folder / "data.npy", "-o", tmp_path / "out")
     assert report["splits"]["train"] == usual["splits"]["train"]
@@ -121,8 +122,9 @@ def test_the_images_of_training_have_the_numbers_of_the_ordinary_test(run, folde
 
 def test_what_a_cleaning_model_is_shown_is_what_it_is_shown_in_the_test(run, folder, tmp_path):
     damage = ["-s", 'corruption={"type": "SaltAndPepper"}']
-    assert command("test.py", "-r", run, "-o", tmp_path / "test", *damage).returncode == 0
-    usual = json.loads((tmp_path / "test" / "metrics.json").read_text())["splits"]["train"]
+    out = tmp_path / "test"
+    assert command("test.py", "-r", run, "-o", out, *damage, PLAIN).returncode == 0
+    usual = json.loads((out / "metrics.json").read_text())["splits"]["train"]
     said, report, rows = score(run, folder / "data.npy", "-o", tmp_path / "out", *damage)
     assert "with the corruption of the command line" in said
     own = numbers(rows, "mse")[opened(run).loader.indices].mean()
@@ -244,7 +246,7 @@ def test_children_of_new_images_say_what_they_were_made_from(run, new, tmp_path)
     data, label = (np.load(tmp_path / "out" / f"gen_{name}.npy") for name in ("data", "label"))
     assert (data.shape, len(label)) == ((60, 12, 12, 3), 60)
     assert (data.sum(3) == 1).all()
-    score(run, new, "-o", tmp_path / "out")
+    score(run, new, "-o", tmp_path / "out", draws=True)
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES  # no older ones
 
 
@@ -288,12 +290,12 @@ def test_the_command_of_the_readme_does_it(run, new, tmp_path):
 
 def test_files_of_the_other_kind_of_report_do_not_stay_beside_one(run, new, tmp_path):
     out = tmp_path / "out"
-    score(run, new, "-o", out)
+    score(run, new, "-o", out, draws=True)
     (out / "my codes.npy").write_bytes(b"mine")
     done = command("test.py", "-r", run, "-o", out)
     assert done.returncode == 0, done.stderr
     left = {path.name for path in out.iterdir()}
     assert "latent.png" in left
     assert not left & (FILES - {"metrics.json", "report.html"})
-    score(run, new, "-o", out)
+    score(run, new, "-o", out, draws=True)
     assert {path.name for path in out.iterdir()} == FILES | {"my codes.npy"}

@@ -38,6 +38,12 @@ def run(tmp_path_factory):
     return only_run(folder / "saved")
 
 
+@pytest.fixture(scope="module")
+def choice(run):
+    """What is chosen for the run with seed 0."""
+    return choose_noise(maker_of(run), seed=0)
+
+
 def maker_of(run, unit="code"):
     overrides = ["generation.noise=auto", f"generation.unit={unit}"]
     experiment = Experiment(Start.trained(run, overrides), "cpu")
@@ -98,10 +104,8 @@ def test_a_loss_within_the_tolerance_is_none():
     )
 
 
-def test_every_class_has_its_level_and_small_ones_share_theirs(run):
-    maker = maker_of(run)
-    choice = choose_noise(maker, seed=0)
-    loader = maker.loader
+def test_every_class_has_its_level_and_small_ones_share_theirs(run, choice):
+    loader = maker_of(run).loader
     labels = loader.dataset.labels.indices[loader.indices].tolist()
     sizes = {label: labels.count(label) for label in set(labels)}
     alone = [own.labels for own in choice.choices if len(own.labels) == 1]
@@ -115,12 +119,11 @@ def test_every_class_has_its_level_and_small_ones_share_theirs(run):
     assert again == choice
 
 
-def test_held_out_images_have_no_part_in_the_choice(run):
-    before = choose_noise(maker_of(run), seed=0)
+def test_held_out_images_have_no_part_in_the_choice(run, choice):
     maker = maker_of(run)
     held_out = maker.loader.split_validation().indices
     maker.loader.dataset.stored[held_out] = 2  # nothing but defects
-    assert choose_noise(maker, seed=0) == before
+    assert choose_noise(maker, seed=0) == choice
 
 
 def test_in_absolute_numbers_the_levels_go_by_the_spread_of_the_codes(run):

@@ -20,7 +20,7 @@ from tester.code_pictures import Plane
 from tester.page_facts import errors_by_class
 from tester.page_images import PageImages, Split
 from tester.scores import Measured
-from tests.conftest import command, only_run
+from tests.conftest import command, only_run, small_config, with_pictures
 from tests.reading import Page
 
 NASTY = ["<script>alert(1)</script>", 'it\'s "quoted" & {{ 7 * 7 }}', "\N{GRINNING FACE} – é"]
@@ -41,10 +41,8 @@ def nasty_config(small, folder):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """The folder of a test of a small run with nasty names."""
-    from tests.conftest import small as small_fixture
-
     folder = tmp_path_factory.mktemp("page")
-    config = nasty_config(small_fixture.__wrapped__(folder), folder)
+    config = with_pictures(nasty_config(small_config(folder), folder))
     (folder / "config.json").write_text(json.dumps(config))
     for words in (("train.py", "-c", folder / "config.json"), ("test.py", "-r", folder / "saved")):
         done = command(*words)

@@ -1,16 +1,12 @@
 """report.html in a real browser: it asks for nothing, can be used by hand and keys, and fits."""
 
-import shutil
-import subprocess
-
 import pytest
 
-from tests.browser import browser, complaints, requested, screenshot
+from tests.browser import browser, complaints, faults_for_readers, requested, screenshot
 from tests.test_page import made
 
 __all__ = ["made"]
 pytestmark = pytest.mark.slow
-AXE = "axe-core@4.10.3"
 
 # Elements that stick out of the window without being in a box that scrolls, and texts cut off.
 STICKING_OUT = """
@@ -133,23 +129,4 @@ def test_tables_are_sorted_by_mouse_and_keys(made):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_fault(made, tmp_path, scheme):
-    npm = shutil.which("npm")
-    if not npm:
-        pytest.skip("needs npm")
-    got = subprocess.run(
-        [npm, "install", "--prefix", tmp_path, "--no-save", "--ignore-scripts", AXE],
-        capture_output=True, timeout=120, check=False,
-    )  # fmt: skip
-    if got.returncode:
-        pytest.skip("npm cannot fetch axe-core")
-    axe = (tmp_path / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-    with browser(390) as driver:
-        feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
-        driver.get((made / "report.html").as_uri())
-        driver.execute_script(axe)
-        found = driver.execute_async_script(
-            "const done = arguments[0]; axe.run().then((found) => done(found.violations.map("
-            "(v) => [v.impact, v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))])))"
-        )
-    assert [fault for fault in found if fault[0] in ("serious", "critical")] == []
+    assert faults_for_readers(made / "report.html", scheme, tmp_path) == []

@@ -1,17 +1,27 @@
 """Paths that lead nowhere, too far, or to what is another program's."""
 
+import json
 import shutil
 
 import numpy as np
 import pytest
 
-from tests.conftest import command, only_run
+from tests.conftest import command, only_run, small_config
 
 
-def train(small, written, folder):
-    small["trainer"]["save_dir"] = str(folder)
-    done = command("train.py", "-c", written(small))
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of runs of a small config, with one in it."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "config.json").write_text(json.dumps(small_config(folder)))
+    done = command("train.py", "-c", folder / "config.json")
     assert done.returncode == 0, done.stderr
+    return folder / "saved"
+
+
+def copied(finished, folder):
+    """A copy of the run, in a folder of runs."""
+    shutil.copytree(finished, folder)
     return only_run(folder)
 
 
@@ -31,8 +41,8 @@ def test_an_empty_path_is_not_the_folder_that_one_is_in(arguments, tmp_path):
     assert all_below(tmp_path) == []
 
 
-def test_an_empty_output_leaves_nothing_in_the_folder_that_one_is_in(small, written, tmp_path):
-    run = train(small, written, tmp_path / "saved")
+def test_an_empty_output_leaves_nothing_in_the_folder_that_one_is_in(finished, tmp_path):
+    run = copied(finished, tmp_path / "saved")
     before = all_below(tmp_path)
     done = command("test.py", "-r", run, "-o", "", cwd=tmp_path)
     assert "'': a path was expected; is a variable of the shell empty?" in refused(done)
@@ -61,13 +71,12 @@ def test_a_path_that_cannot_be_reached_is_said_to_be(name, reason, small, writte
     assert not (tmp_path / "saved").exists()
 
 
-def test_a_run_is_not_looked_for_below_a_whole_home(small, written, tmp_path):
-    run = train(small, written, tmp_path / "work" / "saved")
+def test_a_run_is_not_looked_for_below_a_whole_home(finished, tmp_path):
+    run = copied(finished, tmp_path / "work" / "saved")
     for folder in (run, run.parent, run.parent.parent):
         assert command("train.py", "-r", folder).returncode == 0
         assert command("test.py", "-r", folder).returncode == 0
     shutil.rmtree(run / "test")
-    (tmp_path / "config.json").unlink()
     before = {path: path.stat().st_mtime_ns for path in all_below(tmp_path)}
     for script in ("train.py", "test.py"):
         line = refused(command(script, "-r", tmp_path))
@@ -75,8 +84,8 @@ def test_a_run_is_not_looked_for_below_a_whole_home(small, written, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in all_below(tmp_path)} == before
 
 
-def test_a_report_removes_no_files_but_those_of_a_report(small, written, tmp_path):
-    run = train(small, written, tmp_path / "saved")
+def test_a_report_removes_no_files_but_those_of_a_report(finished, tmp_path):
+    run = copied(finished, tmp_path / "saved")
     target = tmp_path / "figures"
     target.mkdir()
     (target / "prior.png").write_text("drawn by somebody else")
@@ -90,8 +99,8 @@ def test_a_report_removes_no_files_but_those_of_a_report(small, written, tmp_pat
     assert (target / "mine.png").read_text() == "drawn by somebody else"
 
 
-def test_a_lock_of_another_user_is_said_in_a_line(small, written, tmp_path):
-    run = train(small, written, tmp_path / "saved")
+def test_a_lock_of_another_user_is_said_in_a_line(finished, tmp_path):
+    run = copied(finished, tmp_path / "saved")
     (run / ".lock").unlink()
     (run / ".lock").mkdir()  # cannot be opened, even by root
     line = refused(command("train.py", "-r", run))

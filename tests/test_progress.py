@@ -11,7 +11,7 @@ import termios
 
 import pytest
 
-from tests.conftest import ROOT, command, only_run
+from tests.conftest import ROOT, command, only_run, small_config, with_pictures
 
 BARS = ("scoring train", "scoring validation", "generating", "drawing")
 
@@ -19,10 +19,8 @@ BARS = ("scoring train", "scoring validation", "generating", "drawing")
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A run and what its training said."""
-    from tests.conftest import small as small_fixture
-
     folder = tmp_path_factory.mktemp("the run")  # a blank, which commands have to quote
-    config = small_fixture.__wrapped__(folder)
+    config = with_pictures(small_config(folder))
     config["trainer"]["tensorboard"] = True
     (folder / "config.json").write_text(json.dumps(config))
     done = command("train.py", "-c", folder / "config.json")

@@ -16,7 +16,7 @@ from generation.classifier import (
     train_classifier,
 )
 from logger.panels import TOP, Curve, Panel, Panels, draw_panels
-from tests.conftest import command, only_run
+from tests.conftest import command, only_run, with_pictures
 
 SHAPES = [(1, 1, 1), (3, 26, 26), (1, 28, 28), (3, 33, 50), (2, 1, 7)]
 
@@ -184,7 +184,7 @@ def test_without_generation_or_classes_there_is_no_quality(tested, small, writte
     np.save(tmp_path / "data.npy", np.random.default_rng(0).random((20, 12, 12)))
     args = {"data": str(tmp_path / "data.npy"), "value_range": [0, 1]}
     small["dataset"] = {"type": "Arrays", "args": args}
-    assert command("train.py", "-c", written(small)).returncode == 0
+    assert command("train.py", "-c", written(with_pictures(small))).returncode == 0
     done = command("test.py", "-r", only_run(tmp_path / "saved"), "-o", target)
     assert done.returncode == 0, done.stderr
     assert not (target / "quality.png").exists()

@@ -17,7 +17,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 def test_a_model_is_added_in_one_file(tmp_path):
     copy = tmp_path / "project"
-    ignored = shutil.ignore_patterns(".git", ".venv", "saved", "docs", "benchmarks", "__pycache__")
+    ignored = shutil.ignore_patterns(".*", "saved", "docs", "benchmarks", "__pycache__")
     shutil.copytree(ROOT, copy, ignore=ignored)
     (example,) = (block for block in BLOCKS if "class MLP" in block)
     (copy / "model" / "mlp.py").write_text(example)
@@ -25,7 +25,7 @@ def test_a_model_is_added_in_one_file(tmp_path):
     small = ["trainer.epochs=1", "dataset.args.count=40", "trainer.tensorboard=false"]
     for script, *arguments in (
         ("train.py", "-s", settings, *small),
-        ("test.py", "-r", "saved/WaferAE"),
+        ("test.py", "-r", "saved/WaferAE", "-s", "generation.pictures=false"),
     ):
         done = run(
             [sys.executable, script, *arguments],

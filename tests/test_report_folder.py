@@ -12,7 +12,7 @@ from tests import processes
 from tests.conftest import command
 from tests.killing import uninterrupted
 from tests.test_lock import wait_for
-from tests.test_test import FILES
+from tests.test_test import FILES, PLAIN, PLAIN_FILES
 
 OLD = '{"splits": {}, "baselines": {}}'  # by which a folder is known as one of test.py's
 
@@ -34,39 +34,40 @@ def files_in(folder):
 
 
 class Killed:
-    """Has this process send itself a signal when its pictures are due."""
+    """Has this process send itself a signal when its page is due, after the other files."""
 
     def __init__(self, number):
         self.number = number
 
     def __call__(self):
-        from tester.pictures import Pictures
+        from tester.tester import Tester
 
-        Pictures.reconstructions = lambda _: os.kill(os.getpid(), self.number)
+        Tester.write_page = lambda *_: os.kill(os.getpid(), self.number)
 
 
 class Held:
-    """Has this process wait, when its pictures are due, until a file is there."""
+    """Has this process wait, when its page is due, until a file is there."""
 
     def __init__(self, path):
         self.path = path
 
     def __call__(self):
-        from tester.pictures import Pictures
+        from tester.tester import Tester
 
-        draw = Pictures.reconstructions
+        write = Tester.write_page
 
-        def wait_and_draw(*arguments):
-            print("pictures are due", flush=True)
+        def wait_and_write(*arguments):
+            print("the page is due", flush=True)
             while not self.path.exists():
                 time.sleep(0.02)
-            draw(*arguments)
+            write(*arguments)
 
-        Pictures.reconstructions = wait_and_draw
+        Tester.write_page = wait_and_write
 
 
-def evaluate(run, output, before=None, *more):
-    return processes.start(processes.evaluate, ["-r", run, *more], output, before)
+def evaluate(run, output, before=None, *settings):
+    arguments = ["-r", run, "-s", PLAIN, *settings]
+    return processes.start(processes.evaluate, arguments, output, before)
 
 
 def test_sigterm_leaves_nothing_of_a_test(run, tmp_path):
@@ -116,7 +117,8 @@ def test_what_a_killed_test_left_is_removed_by_the_next(run, tmp_path):
     earlier = run / "test" / ".partial-x3_qa81b"  # as test.py once called them
     earlier.mkdir()
     (earlier / "gen_data.npy").touch()
-    assert processes.finish(evaluate(run, tmp_path / "next")) == 0
+    process = processes.start(processes.evaluate, ["-r", run], tmp_path / "next")
+    assert processes.finish(process) == 0
     assert files_in(run / "test") == FILES | {of_others.name}
     assert files_in(of_others) == {"film.mkv"}
 
@@ -124,8 +126,8 @@ def test_what_a_killed_test_left_is_removed_by_the_next(run, tmp_path):
 def test_a_second_test_into_a_folder_waits_for_the_first(run, tmp_path):
     release, said = tmp_path / "release", tmp_path / "second"
     first = evaluate(run, tmp_path / "first", Held(release))
-    wait_for("pictures are due", tmp_path / "first")
-    second = evaluate(run, said, None, "-s", "generation.samples=3")
+    wait_for("the page is due", tmp_path / "first")
+    second = evaluate(run, said, None, "generation.samples=3")
     wait_for(
         f"{run / 'test'}: pid {first.pid} writes there; waiting until it ends, to take the place "
         "of its files",
@@ -138,33 +140,33 @@ def test_a_second_test_into_a_folder_waits_for_the_first(run, tmp_path):
     assert second.is_alive()
     release.touch()
     assert [processes.finish(first), processes.finish(second)] == [0, 0]
-    assert files_in(run / "test") == FILES
+    assert files_in(run / "test") == PLAIN_FILES
     assert len(np.load(run / "test" / "gen_data.npy")) == 3 * 33  # 33 of 41 maps are trained
     assert "written to" in (tmp_path / "first").read_text()
 
 
 def test_a_test_that_waits_takes_over_from_a_killed_one(run, tmp_path):
     first = evaluate(run, tmp_path / "first", Held(tmp_path / "never"))
-    wait_for("pictures are due", tmp_path / "first")
+    wait_for("the page is due", tmp_path / "first")
     others = [evaluate(run, tmp_path / f"out{number}") for number in range(3)]
     for number in range(3):
         wait_for(f"pid {first.pid} writes there", tmp_path / f"out{number}")
     first.kill()
     assert [processes.finish(process) for process in others] == [0] * 3
-    assert files_in(run / "test") == FILES
+    assert files_in(run / "test") == PLAIN_FILES
 
 
 def test_a_newer_run_without_a_checkpoint_is_not_passed_over_in_silence(run):
     newer = run.parent / "second"
     shutil.copytree(run, newer, ignore=shutil.ignore_patterns("*.pth", "test"))
     os.utime(newer / "config.json")
-    done = command("test.py", "-r", run.parent)
+    done = command("test.py", "-r", run.parent, "-s", PLAIN)
     assert done.returncode == 0, done.stderr
     assert done.stderr == (
         f"note: {newer}: newer, but without a checkpoint yet, so {run} is tested\n"
     )
     assert f"written to {run / 'test'}" in done.stdout
-    done = command("test.py", "-r", run)
+    done = command("test.py", "-r", run, "-s", PLAIN)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -172,4 +174,4 @@ def test_an_older_run_without_a_checkpoint_is_not_spoken_of(run):
     older = run.parent / "before"
     shutil.copytree(run, older, ignore=shutil.ignore_patterns("*.pth", "test"))
     os.utime(older / "config.json", (1, 1))
-    assert command("test.py", "-r", run.parent).stderr == ""
+    assert command("test.py", "-r", run.parent, "-s", PLAIN).stderr == ""

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -10,8 +11,12 @@ import numpy as np
 import pytest
 
 from data_loader.wafers import SyntheticWafers
+from study.plan import Arm
 from tests import processes
 from tests.conftest import command
+from tests.reading import Page
+from trainer.catalogue import catalogue
+from utils.config.check import check_config
 
 NOISE = {"noise": 0.5, "unit": "class", "samples": 1}
 FLIPS = {"type": "Symmetries"}
@@ -94,7 +99,7 @@ def test_a_study_leaves_a_report_a_table_a_picture_and_a_record_of_each_member(d
     folder, said = done
     left = folder / "saved" / "tiny-study"
     assert sorted(path.name for path in left.iterdir()) == [
-        ".lock", "records", "study.csv", "study.md", "study.png",
+        "records", "report.html", "study.csv", "study.md", "study.png",
     ]  # fmt: skip
     assert [path.name for path in (folder / "saved").iterdir()] == ["tiny-study"]
     assert len(records_of(folder)) == 2 * len(ARMS)
@@ -106,12 +111,15 @@ def test_a_study_leaves_a_report_a_table_a_picture_and_a_record_of_each_member(d
     assert "\n| bar \\| &lt;i> and line | " in report
 
 
+def table_of(folder):
+    """The rows of study.csv by the names of their arms."""
+    with (folder / "saved/tiny-study/study.csv").open(newline="") as file:
+        return {row["arm"]: row for row in csv.DictReader(file)}
+
+
 def test_the_table_is_that_of_the_records(done):
     folder, _ = done
-    rows = {
-        row["arm"]: row
-        for row in csv.DictReader((folder / "saved/tiny-study/study.csv").read_text().splitlines())
-    }
+    rows = table_of(folder)
     records = records_of(folder)
     labels = np.load(folder / "label.npy")
     means = {}
@@ -129,6 +137,98 @@ def test_the_table_is_that_of_the_records(done):
     assert float(rows["noise"]["difference"]) == pytest.approx(gain)
     assert rows[best]["difference"] == rows["none"]["p"] == ""
     assert rows["noise"]["verdict"]
+
+
+def page_of(folder):
+    return Page((folder / "saved/tiny-study/report.html").read_text(encoding="utf-8"))
+
+
+def test_the_page_has_the_numbers_of_the_table(done):
+    folder, _ = done
+    page, rows = page_of(folder), table_of(folder)
+    shown = page.values("Arms")
+    assert list(shown) == list(rows)
+    names = {
+        "macro-F1": "macro_f1", "balanced accuracy": "balanced_accuracy", "p": "p",
+        "difference, points": "difference", "macro-F1 of the forest": "check macro_f1",
+    }  # fmt: skip
+    for arm, row in rows.items():
+        for heading, name in names.items():
+            assert shown[arm][heading] == (row[name] or "0" * (name == "difference"))
+        assert shown[arm]["verdict"] == row["verdict"].partition(":")[0]
+        assert shown[arm]["generates"] == ("yes" if row["generates"] == "True" else "no")
+    classes = page.values("F1 of each class")
+    labels = np.load(folder / "label.npy").tolist()
+    assert len(classes) == len([name for name in rows["none"] if name.endswith(" low")])
+    for name, cells in classes.items():
+        (own,) = (of for of in CLASSES if " ".join(of.split()) == name)
+        assert cells["images"] == str(labels.count(CLASSES.index(own)))
+        for arm, row in rows.items():
+            assert cells[arm] == row[f"f1 {own}"]
+    said = page.all("main")[0].text
+    (best,) = (arm for arm, row in rows.items() if not row["difference"])
+    for arm in ("noise", "flips + noise"):
+        gain = f"{100 * float(rows[arm]['difference']):+.1f} points beside {best}"
+        assert f"{arm}: {rows[arm]['verdict']} ({gain}{within(rows[arm])}, p = " in said
+    assert "class 1: 1 different image, fewer than the 2 folds" in said
+
+
+def within(row):
+    """How the interval of a difference is said, where the two folds do not agree."""
+    mean, error = float(row["difference"]), float(row["difference error"])
+    half = 12.7062 * error  # Student's t of one degree of freedom at 0.975
+    if error < 1e-12:
+        return ""
+    return f", between {100 * max(-1, mean - half):+.1f} and {100 * min(1, mean + half):+.1f}"
+
+
+def test_the_page_shows_how_arms_differ_in_each_fold(done):
+    folder, _ = done
+    page, records, rows = page_of(folder), records_of(folder), table_of(folder)
+    (best,) = (arm for arm, row in rows.items() if not row["difference"])
+    (chart,) = (e for e in page.all("ul")
+                if e.attributes.get("aria-label") == "Difference, fold by fold")  # fmt: skip
+    for arm in rows:
+        if arm == best:
+            continue
+        folds = []
+        for fold in (0, 1):
+            own, other = (
+                np.mean([of["macro_f1"] for of in records[0, fold, name]["classifiers"]])
+                for name in (arm, best)
+            )
+            folds.append(f"{100 * (own - other):+.1f}")
+        mean = f"{arm} {100 * float(rows[arm]['difference']):+.1f} ("
+        told = chart.text.partition(mean)[2].partition("fold by fold: ")[2]
+        assert told.startswith(", ".join(folds)), arm
+
+
+def test_the_page_shows_the_noise_that_folds_have_chosen(done, tmp_path):
+    folder, _ = done
+    config = study_config(folder, check="forest")
+    config["trainer"]["save_dir"] = str(tmp_path / "saved")
+    shutil.copytree(folder / "saved", tmp_path / "saved")
+    for path in (tmp_path / "saved/tiny-study/records").glob("*.json"):
+        record = json.loads(path.read_text())
+        del record["used"]["features"]  # as in a record of a version that knew fewer keys
+        if record["name"] == "noise":
+            level = (0.5, 2.0)[record["fold"]]
+            record["used"]["noise"] = [
+                {"labels": [CLASSES[0]], "noise": 1.0},
+                {"labels": ["class 2", "class 3"], "noise": level},
+            ]
+        path.write_text(json.dumps(record))
+    before = stamps(tmp_path)
+    (tmp_path / "c.json").write_text(json.dumps(config))
+    ended = command("train.py", "-c", tmp_path / "c.json", "-d", "cpu")
+    assert ended.returncode == 0, ended.stderr
+    assert stamps(tmp_path) == before
+    assert page_of(tmp_path).rows("Noise of noise")[1:] == [
+        ["bar | <i> and line", "1", "1", "1", "1 in 2"],
+        ["class 2", "1.25", "0.5", "2", "0.5 in 1, 2 in 1"],
+        ["class 3", "1.25", "0.5", "2", "0.5 in 1, 2 in 1"],
+    ]
+    assert "Noise of" not in page_of(folder).all("main")[0].text
 
 
 def macro_f1(truth, predicted):
@@ -208,6 +308,7 @@ def test_a_study_that_was_stopped_goes_on_and_ends_the_same(tmp_path):
         assert kept.items() <= stamps(folder).items()
         assert len(kept) < len(stamps(folder)) < 2 * len(ARMS)
         kept = stamps(folder)
+    assert not (folder / "saved/tiny-study/report.html").exists()
     assert "study stopped; start it again to go on" in (folder / "term.txt").read_text()
     said = run_study(folder, **settings).stdout
     assert f"study: {len(kept)} of {2 * len(ARMS)} members are there already" in said
@@ -217,7 +318,8 @@ def test_a_study_that_was_stopped_goes_on_and_ends_the_same(tmp_path):
 
     # Another config has members of its own; those that it does not touch stay.
     before = stamps(folder)
-    arms = [*ARMS[:6], ARMS[6] | {"share": 0.4}]
+    undrawn = ARMS[5] | {"generation": NOISE | {"pictures": False}}  # a study draws none
+    arms = [*ARMS[:5], undrawn, ARMS[6] | {"share": 0.4}]
     assert run_study(folder, **settings, arms=arms).returncode == 0
     assert before.items() <= stamps(folder).items()
     assert len(stamps(folder)) == len(before) + 2
@@ -251,3 +353,16 @@ def test_the_numbers_are_the_same_with_any_number_of_processes(done, tmp_path):
         assert {**record, "seconds": 0} == {**two[key], "seconds": 0}
     tables = [(at / "saved/tiny-study/study.csv").read_text() for at in (folder, tmp_path)]
     assert tables[0] == tables[1]
+
+
+def test_a_record_says_of_training_what_it_said_at_first(small):
+    """Keys that came later are in it only where they say something."""
+    arms = [{"name": "none"}, {"name": "noise", "generation": NOISE}]
+    config = check_config(small | {"study": {"arms": arms}}, catalogue(), "c.json")
+    trainer = Arm(config.study.arms[1], config, config).autoencoder()["trainer"]
+    first = {"type", "args", "epochs", "monitor", "early_stop", "precision", "compile"}
+    assert trainer.keys() == first
+    later = {"clip_gradient": 1.0, "accumulate": 2, "ema": 0.9}
+    config = config.model_copy(update={"trainer": config.trainer.model_copy(update=later)})
+    trainer = Arm(config.study.arms[1], config, config).autoencoder()["trainer"]
+    assert trainer.keys() == first | later.keys()

@@ -13,27 +13,13 @@ import pytest
 
 from tests import processes
 from tests.conftest import command
+from tests.events import curve, settings_of
 from trainer.catalogue import catalogue
 from trainer.plan import Member, plan_sweep
-from trainer.sweep import markdown, sweep_table, write_table
+from trainer.sweep import markdown, show_in_tensorboard, sweep_table, write_table
 from utils.checkpoint import load_checkpoint
 from utils.config.build import build
 from utils.config.check import load_config
-
-
-def rates_shown(folder):
-    """The learning rates in TensorBoard's HParams table."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
-
-    rates = set()
-    for member in folder.iterdir():
-        events = EventAccumulator(str(member)).Reload()
-        for content in events.PluginTagToContent("hparams").values():
-            settings = HParamsPluginData.FromString(content).session_start_info.hparams
-            if "optimizer.args.lr" in settings:
-                rates.add(settings["optimizer.args.lr"].number_value)
-    return rates
 
 
 @pytest.mark.slow
@@ -50,7 +36,10 @@ def test_a_sweep_runs_each_member_once_and_tells_their_scores(small, written, tm
         (report,) = (tmp_path / "saved").glob(f"small-{rows.index(row)}-*/*/test/metrics.json")
         validation = json.loads(report.read_text())["splits"]["validation"]
         assert float(row["mse"]) == validation["mse"]
-    assert rates_shown(folder / "hparams") == {0.01, 0.0}
+    shown = {run: settings_of(run) for run in member_runs(tmp_path)}
+    assert list(shown.values()) == [
+        {"seed": "1", "optimizer.args.lr": 0.01}, {"seed": "1", "optimizer.args.lr": 0.0},
+    ]  # fmt: skip
 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "saved").rglob("*.pth")}
     damaged = 'corruption={"type": "Mask"}'
@@ -60,6 +49,16 @@ def test_a_sweep_runs_each_member_once_and_tells_their_scores(small, written, tm
     assert (folder / "table.csv").read_text() == table
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "saved").rglob("*.pth")}
     assert before == after
+    assert shown == {run: settings_of(run) for run in member_runs(tmp_path)}
+    events = [path.parent for path in (tmp_path / "saved").rglob("events.*")]
+    assert sorted(events) == list(shown)
+
+
+def member_runs(folder):
+    """The folders of the runs of a sweep's members, in their order."""
+    return sorted(
+        path.parent.parent for path in folder.glob("saved/small-?-*/*/test/metrics.json")
+    )
 
 
 def test_a_member_that_cannot_run_is_refused_before_any_runs(small, written, tmp_path):
@@ -172,9 +171,42 @@ def test_settings_with_other_scores_have_empty_cells(tmp_path):
         (Member(0, {}, 0, {}, Path("a")), {"splits": {"train": {"mse": 1.0}}, **facts}),
         (Member(1, {"b": 1}, 0, {}, Path("b")), {"splits": {"train": {"kl": 2.0}}, **facts}),
     ]
-    write_table(sweep_table(results), results, tmp_path)
+    write_table(sweep_table(results), tmp_path)
     rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
     assert [(row["mse"], row["kl"]) for row in rows] == [("1.0", ""), ("", "2.0")]
+
+
+def test_hparams_have_a_column_for_whatever_any_member_changes(tmp_path):
+    facts = {"parameters": 7, "code_size": 2, "compression_ratio": 8.0}
+    base = {"optimizer": {"args": {"lr": 0.5}}, "loss": {"type": "MSE"}, "augmentation": None}
+    narrow = base | {"arch": {"args": {"latent": 3, "conditional": True}}}
+    runs = [
+        ({"arch.args.latent": 3, "arch.args.conditional": True}, narrow, "narrow"),
+        ({"optimizer.args.lr": 0.25, "augmentation": [1, "a"]}, base, ""),
+    ]
+    results = []
+    for place, (overrides, config, label) in enumerate(runs):
+        folder = tmp_path / f"member{place}"
+        (folder / "0102_030405" / "test").mkdir(parents=True)
+        (folder / "0102_030405" / "test" / "metrics.json").write_text("{}")
+        member = Member(place, overrides, 7, config, folder, label)
+        results.append((member, {"splits": {"train": scores_of(0.5 + place)}, **facts}))
+    (tmp_path / "hparams" / "of an earlier version").mkdir(parents=True)
+    for _ in range(2):
+        show_in_tensorboard(sweep_table(results), results, tmp_path)
+    assert not (tmp_path / "hparams").exists()
+    first, second = (member.folder / "0102_030405" for member, _ in results)
+    assert settings_of(first) == {
+        "label": "narrow", "seed": "7", "arch.args.latent": 3.0, "arch.args.conditional": "true",
+        "optimizer.args.lr": 0.5, "augmentation": "null",
+    }  # fmt: skip
+    assert settings_of(second) == {
+        "label": 'optimizer.args.lr 0.25, augmentation [1, "a"]', "seed": "7",
+        "optimizer.args.lr": 0.25, "augmentation": '[1, "a"]',
+    }  # fmt: skip
+    assert curve(second, "sweep/mse") == [(0, 1.5)]
+    assert curve(second, "sweep/corrupted mse") == [(0, 3.0)]
+    assert len(list(second.glob("events.*"))) == 1
 
 
 def test_a_member_is_found_again_unless_it_would_be_trained_otherwise(small):
@@ -189,7 +221,7 @@ def test_a_member_is_found_again_unless_it_would_be_trained_otherwise(small):
 
     assert folders() == folders(save_period=3)
     before = folders()
-    small["generation"] = {"pictures": False}
+    small["generation"] = {"pictures": True}
     assert folders() == before
     assert folders() != folders(epochs=7)
 

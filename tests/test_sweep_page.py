@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from report.of_sweep import SweepFacts, SweepMember, write_sweep_page
-from tests.browser import browser, complaints
+from tests.browser import browser, complaints, faults_for_readers, screenshot
 from tests.conftest import command
 from tests.reading import Page
 
@@ -75,12 +75,19 @@ def test_the_page_of_a_sweep_works_in_a_browser(sweep, width):
         driver.get((sweep / "report.html").as_uri())
         assert complaints(driver) == []
         assert driver.execute_script("return document.documentElement.scrollWidth") == width
+        screenshot(driver, sweep / f"{width}.png")
         first = "return document.querySelector('tbody th').textContent"
         assert driver.execute_script(first) == "<b>small</b>"
         driver.execute_script("document.querySelectorAll('th button')[4].click()")
         assert driver.execute_script(first) == "large"
         driver.execute_script("document.querySelector('tbody a').click()")
         assert driver.find_element("tag name", "body").text == "page"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault_in_the_page_of_a_sweep(sweep, tmp_path, scheme):
+    assert faults_for_readers(sweep / "report.html", scheme, tmp_path) == []
 
 
 @pytest.mark.parametrize(

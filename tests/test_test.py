@@ -1,13 +1,14 @@
 """test.py as a user runs it: scores, generated images, pictures."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
 from generation.children import plan_children
-from tests.conftest import command, only_run
+from tests.conftest import command, only_run, small_config, with_pictures
 from utils.config.sections import GenerationSection
 
 FILES = {
@@ -15,20 +16,46 @@ FILES = {
     "gen_data.npy", "gen_label.npy", "generated.json", "generated.png",
     "quality.json", "quality.png", "report.html",
 }  # fmt: skip
+# What there is without pictures.
+PLAIN_FILES = {name for name in FILES if not name.endswith(".png")} - {"quality.json"}
+PLAIN = "generation.pictures=false"
+OF_CHILDREN = {
+    "gen_data.npy", "gen_label.npy", "generated.json", "generated.png", "noise.png",
+    "quality.json", "quality.png",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of runs of a config that says nothing of pictures, so that they are drawn."""
+    folder = tmp_path_factory.mktemp("finished")
+    config = small_config(folder)
+    del config["generation"]
+    (folder / "config.json").write_text(json.dumps(config))
+    done = command("train.py", "-c", folder / "config.json")
+    assert done.returncode == 0, done.stderr
+    return folder / "saved"
 
 
 @pytest.fixture
-def trained(small, written, tmp_path):
-    done = command("train.py", "-c", written(small))
-    assert done.returncode == 0, done.stderr
+def trained(finished, tmp_path):
+    """A copy of that run, to do anything to."""
+    shutil.copytree(finished, tmp_path / "saved")
     return only_run(tmp_path / "saved")
 
 
-def test_a_test_leaves_scores_images_and_their_record(trained, tmp_path):
-    done = command("test.py", "-r", trained.parent)  # the folder of runs: the newest of them
+@pytest.fixture(scope="module")
+def tested(finished, tmp_path_factory):
+    """Another copy of it, tested."""
+    saved = shutil.copytree(finished, tmp_path_factory.mktemp("tested") / "saved")
+    done = command("test.py", "-r", saved / "small")  # the folder of runs: the newest of them
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in (trained / "test").iterdir()} == FILES
-    report = json.loads((trained / "test" / "metrics.json").read_text())
+    return only_run(saved)
+
+
+def test_a_test_leaves_scores_images_and_their_record(tested):
+    assert {path.name for path in (tested / "test").iterdir()} == FILES
+    report = json.loads((tested / "test" / "metrics.json").read_text())
     assert report["splits"]["train"]["count"] == 32
     assert report["splits"]["validation"]["count"] == 8
     assert report["code_size"] == 4 * 6 * 6
@@ -37,8 +64,8 @@ def test_a_test_leaves_scores_images_and_their_record(trained, tmp_path):
     train_pca = report["baselines"]["pca"]["train"]["mse"]
     assert train_pca < report["baselines"]["mean_image"]["train"]["mse"]
 
-    record = json.loads((trained / "test" / "generated.json").read_text())["images"]
-    data, labels = (np.load(trained / "test" / f"gen_{name}.npy") for name in ("data", "label"))
+    record = json.loads((tested / "test" / "generated.json").read_text())["images"]
+    data, labels = (np.load(tested / "test" / f"gen_{name}.npy") for name in ("data", "label"))
     assert data.shape == (5 * 32, 12, 12)
     assert data.dtype == np.uint8
     assert set(np.unique(data)) <= {0, 1, 2}
@@ -56,26 +83,29 @@ def test_a_test_leaves_scores_images_and_their_record(trained, tmp_path):
     assert labels.tolist() == drawn[sources].tolist()
 
 
-def test_pictures_of_an_earlier_test_do_not_stay_beside_those_of_this_one(trained):
-    folder = trained / "test"
+def test_pictures_of_an_earlier_test_do_not_stay_beside_those_of_this_one(tested, tmp_path):
+    run = shutil.copytree(tested, tmp_path / "run")
+    folder, alone = run / "test", "generation=null"
     damaged = 'corruption={"type": "SaltAndPepper"}'
-    assert command("test.py", "-r", trained, "-s", damaged).returncode == 0
-    assert {path.name for path in folder.iterdir()} == FILES | {"denoised.png"}
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert command("test.py", "-r", run, "-s", alone, damaged).returncode == 0
+    assert {path.name for path in folder.iterdir()} == FILES - OF_CHILDREN | {"denoised.png"}
     (folder / "my notes.txt").write_text("what I saw")
-    assert command("test.py", "-r", trained).returncode == 0
-    assert {path.name for path in folder.iterdir()} == FILES | {"my notes.txt"}
+    assert command("test.py", "-r", run, "-s", alone).returncode == 0
+    assert {path.name for path in folder.iterdir()} == FILES - OF_CHILDREN | {"my notes.txt"}
 
 
 def test_the_same_checkpoint_makes_the_same_images_whatever_the_batch(trained, tmp_path):
     for name, batch_size in (("a", 16), ("b", 5)):
         setting = f"data_loader.args.batch_size={batch_size}"
-        command("test.py", "-r", trained, "-o", tmp_path / name, "-s", setting)
+        command("test.py", "-r", trained, "-o", tmp_path / name, "-s", setting, PLAIN)
     first, second = (np.load(tmp_path / name / "gen_data.npy") for name in ("a", "b"))
     assert (first == second).mean() > 0.999  # sums in another order may tip a die
 
 
 def test_a_balanced_set_has_as_many_images_of_each_class(trained, tmp_path):
     settings = ["generation.per_class=6", "generation.noise=[0.1,0.5]", "generation.unit=code"]
+    settings.append(PLAIN)
     done = command("test.py", "-r", trained, "-o", tmp_path / "out", "-s", *settings)
     assert done.returncode == 0, done.stderr
     labels = np.load(tmp_path / "out" / "gen_label.npy")
@@ -103,13 +133,13 @@ def test_names_are_drawn_as_they_are(small, written, tmp_path):
     args = {name: str(tmp_path / f"{name}.npy") for name in ("data", "label")}
     args |= {"classes": ["2^ $x_$", r"$\frac$"]}
     small["dataset"] = {"type": "Arrays", "args": args}
-    assert command("train.py", "-c", written(small)).returncode == 0
+    assert command("train.py", "-c", written(with_pictures(small))).returncode == 0
     done = command("test.py", "-r", only_run(tmp_path / "saved"))
     assert done.returncode == 0, done.stderr
 
 
 def test_generated_images_train_again(trained, small, written, tmp_path):
-    command("test.py", "-r", trained)
+    command("test.py", "-r", trained, "-s", PLAIN)
     small["name"] = "second"
     files = {name: str(trained / "test" / f"gen_{name}.npy") for name in ("data", "label")}
     small["dataset"] = {"type": "WaferMaps", "args": files}
@@ -128,7 +158,7 @@ def test_data_of_another_program_train_and_test_with_overrides_alone(tmp_path):
     saved = tmp_path / "saved"
     done = command(
         "train.py", "-s", f"dataset={json.dumps(dataset)}", f"trainer.save_dir={saved}",
-        "trainer.epochs=1", "trainer.tensorboard=false",
+        "trainer.epochs=1", "trainer.tensorboard=false", PLAIN,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     done = command("test.py", "-r", saved)
@@ -145,7 +175,7 @@ def test_the_default_network_learns_the_real_maps(real_wafers, tmp_path):
         "-s", *files, f"trainer.save_dir={tmp_path}", "trainer.epochs=12",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert command("test.py", "-r", tmp_path).returncode == 0
+    assert command("test.py", "-r", tmp_path, "-s", PLAIN).returncode == 0
     test = only_run(tmp_path) / "test"
     report = json.loads((test / "metrics.json").read_text())
     model, mean = (

@@ -1,5 +1,6 @@
 """A trained model from Python: arrays in their layout, tensors, runs of earlier versions."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.conftest import ROOT, command, numbers_of, only_run
+from tests.conftest import ROOT, command, numbers_of, only_run, small_config
 from trainer.experiment import load
 from utils.checkpoint import load_checkpoint, save_checkpoint
 from utils.errors import CheckpointError, DataError
@@ -18,27 +19,34 @@ from utils.errors import CheckpointError, DataError
 EARLIER = Path(__file__).parent / "earlier_run"
 
 
-def trained_on(config, written):
-    done = command("train.py", "-c", written(config))
+def trained_on(config, folder):
+    (folder / "config.json").write_text(json.dumps(config))
+    done = command("train.py", "-c", folder / "config.json")
     assert done.returncode == 0, done.stderr
     return only_run(config["trainer"]["save_dir"])
 
 
-@pytest.fixture
-def arrays(small, tmp_path):
-    """A config of 20 images [12, 9, 2] of int16 in [-100, 300], and the images."""
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of the small config."""
+    folder = tmp_path_factory.mktemp("run")
+    return trained_on(small_config(folder), folder)
+
+
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory):
+    """A model trained on 20 images [12, 9, 2] of int16 in [-100, 300], and the images."""
+    folder = tmp_path_factory.mktemp("arrays")
     images = np.random.default_rng(5).integers(-100, 301, (20, 12, 9, 2)).astype(np.int16)
-    np.save(tmp_path / "data.npy", images)
-    args = {"data": str(tmp_path / "data.npy"), "value_range": [-100, 300], "scale_to": [-1, 1]}
-    small["dataset"] = {"type": "Arrays", "args": args}
-    return small, images
+    np.save(folder / "data.npy", images)
+    args = {"data": str(folder / "data.npy"), "value_range": [-100, 300], "scale_to": [-1, 1]}
+    run = trained_on(small_config(folder) | {"dataset": {"type": "Arrays", "args": args}}, folder)
+    (folder / "data.npy").unlink()  # what is needed of it is in the checkpoint
+    return load(run), images
 
 
-def test_arrays_come_out_as_they_went_in(arrays, written, tmp_path):
-    config, images = arrays
-    run = trained_on(config, written)
-    (tmp_path / "data.npy").unlink()  # what is needed of it is in the checkpoint
-    trained = load(run)
+def test_arrays_come_out_as_they_went_in(arrays):
+    trained, images = arrays
     codes = trained.encode(images[:5])
     made = trained.reconstruct(images[:5])
     assert (codes.shape, codes.dtype) == ((5, *trained.model.code_shape), np.float32)
@@ -67,9 +75,8 @@ def test_arrays_come_out_as_they_went_in(arrays, written, tmp_path):
         (lambda images: torch.zeros(3, 1, 12, 9), r"images: shape \(3, 1, 12, 9\)"),
     ],
 )
-def test_other_images_are_refused_in_one_line(arrays, written, change, says):
-    config, images = arrays
-    trained = load(trained_on(config, written))
+def test_other_images_are_refused_in_one_line(arrays, change, says):
+    trained, images = arrays
     with pytest.raises(DataError, match=says) as error:
         trained.encode(change(images))
     assert "\n" not in str(error.value)
@@ -88,9 +95,8 @@ def test_other_images_are_refused_in_one_line(arrays, written, change, says):
         (lambda codes: torch.from_numpy(codes) / 0, "not all of them are finite"),
     ],
 )
-def test_what_is_no_code_is_refused_in_one_line(arrays, written, change, says):
-    config, images = arrays
-    trained = load(trained_on(config, written))
+def test_what_is_no_code_is_refused_in_one_line(arrays, change, says):
+    trained, images = arrays
     codes = trained.encode(images[:5])
     with pytest.raises(DataError, match=says) as error:
         trained.decode(change(codes))
@@ -105,7 +111,7 @@ def test_pictures_and_one_hot_maps_are_arrays_too(small, written, tmp_path):
     for place in range(8):
         Image.fromarray(np.full((12, 12, 3), 30 * place, np.uint8)).save(folder / f"{place}.png")
     small["dataset"] = {"type": "ImageFolder", "args": {"root": str(tmp_path / "pictures")}}
-    trained = load(trained_on(small, written))
+    trained = load(trained_on(small, tmp_path))
     shutil.rmtree(tmp_path / "pictures")
     made = trained.reconstruct(np.zeros((3, 12, 12, 3), np.uint8))
     assert (made.shape, made.dtype) == ((3, 12, 12, 3), np.uint8)
@@ -120,8 +126,7 @@ def test_pictures_and_one_hot_maps_are_arrays_too(small, written, tmp_path):
     assert (made.sum(3) == 1).all()
 
 
-def test_loading_says_nothing_and_changes_nothing_outside(small, written, capfd):
-    run = trained_on(small, written)
+def test_loading_says_nothing_and_changes_nothing_outside(run, capfd):
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
@@ -132,8 +137,8 @@ def test_loading_says_nothing_and_changes_nothing_outside(small, written, capfd)
     assert load(run / "model_best.pth").encode(torch.zeros(1, 3, 12, 12)).equal(first)
 
 
-def test_a_damaged_or_lying_checkpoint_is_refused(small, written, tmp_path):
-    path = trained_on(small, written) / "model_best.pth"
+def test_a_damaged_or_lying_checkpoint_is_refused(run, tmp_path):
+    path = shutil.copy(run / "model_best.pth", tmp_path / "model_best.pth")
     content = load_checkpoint(path)
     save_checkpoint(content | {"images": {"shape": "3x12x12"}}, tmp_path / "lying.pth")
     with pytest.raises(CheckpointError, match="does not say the shape"):
@@ -170,8 +175,7 @@ def test_a_checkpoint_of_an_earlier_version_asks_for_its_data(earlier):
         load(path)
 
 
-def test_a_script_elsewhere_uses_it(small, written, tmp_path):
-    run = trained_on(small, written)
+def test_a_script_elsewhere_uses_it(run, tmp_path):
     script = tmp_path / "elsewhere.py"
     script.write_text(
         "from trainer.experiment import load\n"

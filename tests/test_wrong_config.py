@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.conftest import ROOT, fresh_command
+from tests.conftest import ROOT, command, fresh_command
 from tests.wrong_configs import CASES, DROP, TEXTS, changed
 from trainer.catalogue import catalogue
 from utils.config.build import build
@@ -138,7 +138,7 @@ def test_the_command_refuses_in_one_message_and_makes_nothing(
     small, written, tmp_path, path, value, says
 ):
     config = written(changed(small, path, value))
-    done = fresh_command("train.py", "-c", config, cwd=tmp_path)
+    done = command("train.py", "-c", config, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")

@@ -27,8 +27,8 @@ _FUNCTION = (
     "and PolynomialLR are curves that it can"
 )
 _SEVERAL = (
-    "it is made of other schedulers, and a config names one; OneCycleLR warms up and decays, "
-    "CosineAnnealingWarmRestarts begins again"
+    "it is made of other schedulers; those that follow one another are a list, as in "
+    '[{"type": "LinearLR", "epochs": 5}, {"type": "ExponentialLR", "args": {"gamma": 0.95}}]'
 )
 # What torch.optim has and cannot be used here.
 UNFIT = {

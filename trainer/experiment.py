@@ -16,7 +16,9 @@ from model.loss import BaseLoss
 from model.metric import metrics_for
 from trainer.catalogue import build_model, catalogue
 from trainer.evaluator import Evaluator
+from trainer.first_weights import first_weights
 from trainer.fit import check_fit, check_network
+from trainer.schedule import in_sequence
 from trainer.start import Start
 from trainer.trained import load
 from utils.config.build import build, build_part
@@ -49,6 +51,7 @@ class Experiment:
         data: what tells the images from others.
         augmenter: what training makes of its batches.
         corrupter: what the model is shown of an image, in training and in evaluation.
+        begun_with: where the first weights come from, in words, if from another run.
 
     Raises:
         ConfigError, DataError, CheckpointError: a part cannot be built, or does not fit another.
@@ -78,6 +81,7 @@ class Experiment:
         self.augmenter = Augmenter(self._build("augmentation", self.dataset), self.seed)
         self.corrupter = self._build_corrupter()
         check_fit(self.config, self.model, self.loss, self.loader, self.validation)
+        self.begun_with: list[str] = []
         self._take_weights()
         settings, compiles = self.config.trainer, self.config.trainer.compile and not start.is_test
         self.evaluator = Evaluator(
@@ -102,7 +106,8 @@ class Experiment:
     @cached_property
     def scheduler(self) -> Any:
         """What changes the learning rate, or None."""
-        return self._build("lr_scheduler", self.optimizer)
+        built, section = self._build("lr_scheduler", self.optimizer), self.config.lr_scheduler
+        return in_sequence(self.optimizer, built, section) if isinstance(section, list) else built
 
     def open_run(self) -> Run:
         """The folder of a new run, or of the one that goes on; of all ranks the leader writes."""
@@ -142,6 +147,9 @@ class Experiment:
         if self.checkpoint:
             load_weights(self.model, self.checkpoint.state_dict)
             self.loss.begin_epoch(self.checkpoint.epoch + (self.checkpoint.trained > 0))
+        elif self.config.trainer.init:
+            weights, self.begun_with = first_weights(self.model, self.config.trainer.init)
+            self.model.load_state_dict(weights, strict=False)
 
 
 def _with_precision(start: Start, device: torch.device) -> Config:

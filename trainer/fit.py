@@ -16,6 +16,7 @@ from model.metric import SSIM_WINDOW
 from model.network import REACH
 from model.sizes import shape_text
 from trainer.catalogue import build_model
+from trainer.first_weights import first_weights
 from trainer.memory import check_memory, needs_of
 from trainer.rules import watched
 from utils.config.build import build
@@ -125,6 +126,8 @@ def check_later(config: Config, classes: Catalogue, dataset: BaseDataset) -> Non
     ]
     if problems:
         refuse("config", problems)
+    if config.trainer.init:
+        first_weights(outline, config.trainer.init)
 
 
 def _check_held_out(config: Config, validation: BaseDataLoader | None) -> Iterator[Problem]:

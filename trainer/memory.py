@@ -21,7 +21,7 @@ class Needs(NamedTuple):
     """Bytes that training takes at the least."""
 
     weights: int
-    """Parameters, their gradients and what the optimizer keeps of each."""
+    """Parameters and their average, gradients and what the optimizer keeps of each."""
     batch: int
     """What a batch takes besides on its way through the layers and back."""
 
@@ -53,7 +53,8 @@ def needs_of(network: BaseModel, optimizer: type, config: Config, batch_size: in
     """
     own = list(network.parameters())
     trained = sum(parameter.nbytes for parameter in own if parameter.requires_grad)
-    weights = sum(p.nbytes for p in own) + trained * (1 + copies_kept(optimizer, config))
+    weights = sum(p.nbytes for p in own) * (2 if config.trainer.ema else 1)
+    weights += trained * (1 + copies_kept(optimizer, config))
     # A compiler chooses by itself what it keeps of a batch.
     if config.trainer.compile or not all(parameter.is_meta for parameter in own):
         return Needs(weights, 0)

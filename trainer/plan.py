@@ -19,6 +19,10 @@ LATER: dict[str, Any] = {
     "study": None,
     "trainer.type": "Trainer",
     "trainer.args": {},
+    "trainer.init": None,
+    "trainer.clip_gradient": None,
+    "trainer.accumulate": 1,
+    "trainer.ema": None,
     "arch.args.conditional": False,
 }
 
@@ -41,6 +45,8 @@ class Member(NamedTuple):
     """What its setting is called, if anything."""
     mark: int = 0
     """Of what it trains, its images included."""
+    number: int = 1
+    """Among all members, counted from 1."""
 
     @property
     def setting(self) -> str:
@@ -80,7 +86,8 @@ def plan_sweep(config: Config, classes: Catalogue) -> list[Member]:
             check_config(member, classes, f"sweep.runs.{place}")  # the longer name too
             folder = Path(config.trainer.save_dir) / member["name"]
             _refuse_twin(mark, members, place)
-            members.append(Member(place, overrides, seed, member, folder, label, mark))
+            number = len(members) + 1
+            members.append(Member(place, overrides, seed, member, folder, label, mark, number))
     return members
 
 

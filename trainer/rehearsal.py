@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from trainer.schedule import check_phases, stretches
 from utils.config.check import Catalogue
 from utils.config.classes import arguments_model
 from utils.config.messages import Problem
@@ -28,22 +29,26 @@ def rehearse_optimizer(config: Config, catalogue: Catalogue) -> Iterator[Problem
 
 
 def rehearse_scheduler(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
-    """The scheduler takes its arguments and gives every epoch a learning rate."""
-    if not config.lr_scheduler:
-        return
-    is_cycle = config.lr_scheduler.type == "OneCycleLR"
-    if any(rehearse_optimizer(config, catalogue)):
+    """Each scheduler takes its arguments and gives every epoch that is its own a learning rate."""
+    if config.lr_scheduler and any(rehearse_optimizer(config, catalogue)):
         return  # said already
-    if is_cycle and any(check_length(config, catalogue)):
+    if any(check_phases(config, catalogue)) or _is_wrong_cycle(config, catalogue):
         return
-    optimizers = catalogue.parts["optimizer"]
-    cls = catalogue.parts["lr_scheduler"][config.lr_scheduler.type]
+    for path, part, epochs in stretches(config):
+        cls = catalogue.parts["lr_scheduler"][part.type]
 
-    def rehearse(part: Part) -> None:
-        optimizer = _optimizer(optimizers[config.optimizer.type], config.optimizer)
-        _step_through(optimizer, cls(optimizer, **part.args), config.trainer.epochs)
+        def rehearse(part: Part, cls: type = cls, epochs: int = epochs) -> None:
+            own = catalogue.parts["optimizer"][config.optimizer.type]
+            optimizer = _optimizer(own, config.optimizer)
+            _step_through(optimizer, cls(optimizer, **part.args), epochs)
 
-    yield from _refusal(config.lr_scheduler, cls, "lr_scheduler", rehearse)
+        yield from _refusal(part, cls, path, rehearse)
+
+
+def _is_wrong_cycle(config: Config, catalogue: Catalogue) -> bool:
+    section = config.lr_scheduler
+    is_cycle = isinstance(section, Part) and section.type == "OneCycleLR"
+    return is_cycle and any(check_length(config, catalogue))
 
 
 def check_length(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
@@ -52,6 +57,8 @@ def check_length(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
     One that is written longer than the run is a plan: the run may go on with more epochs.
     """
     scheduler, epochs = config.lr_scheduler, config.trainer.epochs
+    if isinstance(scheduler, list):
+        return  # cycles stand alone
     once = "the scheduler steps once an epoch"
     if scheduler and scheduler.type == "OneCycleLR":
         written, *factors = map(scheduler.args.get, ("total_steps", "epochs", "steps_per_epoch"))

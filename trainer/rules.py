@@ -5,6 +5,7 @@ from typing import Any
 
 from model.metric import metrics_for
 from trainer.rehearsal import check_length, rehearse_optimizer, rehearse_scheduler
+from trainer.schedule import check_phases
 from trainer.study_rules import check_study
 from utils.config.build import build_part
 from utils.config.changes import changes_of
@@ -55,7 +56,7 @@ def check_early_stop(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
 def check_plateau(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
     """A scheduler that waits for a plateau watches a value, the same way as the monitor."""
     scheduler = config.lr_scheduler
-    if not scheduler or scheduler.type != "ReduceLROnPlateau":
+    if isinstance(scheduler, list) or not scheduler or scheduler.type != "ReduceLROnPlateau":
         return
     monitor, mode = config.trainer.monitor, scheduler.args["mode"]
     if not watched(config):
@@ -174,6 +175,7 @@ CHECKS: list[tuple[set[str], Check]] = [
     ({"trainer", "data_loader", "generation"}, check_held_out),
     ({"sweep"}, check_sweep),
     ({"sweep", "study"}, check_study),
+    ({"lr_scheduler"}, check_phases),
     ({"optimizer"}, rehearse_optimizer),
     ({"lr_scheduler", "trainer"}, check_length),
     ({"optimizer", "lr_scheduler", "trainer"}, rehearse_scheduler),

@@ -41,7 +41,7 @@ def config_schema(catalogue: Catalogue) -> Schema:
             _shorten(definitions[_name_of(references[arguments_model(cls)])])
     schema = definitions.pop(_name_of(references[Config]))
     schema["$defs"] = definitions
-    del definitions["Part"]
+    del definitions["Part"], definitions["Phase"]
     for key, of_part in catalogue.parts.items():
         if key == "trainer":
             _add_types(definitions["TrainerSection"], of_part, references)
@@ -82,8 +82,16 @@ def _section_schema(key: str, classes: dict[str, type], references: dict[type, S
         if option is types.NoneType:
             options.append({"type": "null"})
         elif typing.get_origin(option) is list:
-            options.append({"type": "array", "items": part})
+            (entry,) = typing.get_args(option)
+            options.append({"type": "array", "items": part | _more_properties(part, entry)})
     return {"anyOf": options} if annotation is not Part else part
+
+
+def _more_properties(part: Schema, entry: type[Part]) -> Schema:
+    """The properties of a part and those that an entry of this list has besides."""
+    own = entry.model_json_schema()["properties"]
+    more = {name: own[name] for name in own if name not in Part.model_fields}
+    return {"properties": part["properties"] | more}
 
 
 def _part_schema(classes: dict[str, type], references: dict[type, Schema]) -> Schema:

@@ -14,7 +14,7 @@ from utils.checkpoint_files import best_of, files_of_runs, find_run, newest_chec
 from utils.config.changes import Key, changes_of, keys_of
 from utils.config.check import Catalogue, check_config
 from utils.config.overrides import apply_overrides, key_of, value_at
-from utils.config.sections import Config
+from utils.config.sections import Config, Part
 from utils.errors import CheckpointError, ConfigError
 from utils.lock import hold, last_held_by_sibling, refuse_held
 from utils.output import check_writable, say
@@ -185,10 +185,9 @@ def _check_resumed(
             "checkpoint, -r RUN/checkpoint-epochN.pth"
         )
     scheduler = config.lr_scheduler
-    if key == LEARNING_RATE and scheduler and scheduler.type in RATE_SETTERS:
-        raise ConfigError(
-            f"-s {override}: would do nothing: {scheduler.type} sets every rate itself"
-        )
+    alone = scheduler.type if isinstance(scheduler, Part) else ""
+    if key == LEARNING_RATE and alone in RATE_SETTERS:
+        raise ConfigError(f"-s {override}: would do nothing: {alone} sets every rate itself")
 
 
 def _check_tested(override: str, config: Config, classes: Catalogue) -> None:

@@ -1,16 +1,15 @@
 """A sweep: one config, several sets of overrides and seeds, a table of what came out.
 
 Every member is an ordinary run, trained by train.py and scored by test.py in processes of their
-own. A member that has its scores is not run again, one that was interrupted goes on.
+own (`trainer/sweep_runs.py`).
 """
 
 import csv
 import io
 import json
-import signal
+import shutil
 import statistics
-import subprocess
-import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,41 +17,63 @@ from logger.tensorboard import write_hparams
 from report.of_sweep import SweepFacts, SweepMember, write_sweep_page
 from trainer.catalogue import catalogue
 from trainer.plan import Member, plan_sweep
-from utils.config.sections import Config
-from utils.errors import ConfigError, Interrupted, TrainingError
+from trainer.sweep_runs import SweepRuns, own_report, reports_of
+from utils.arguments import ALL, Share
+from utils.config.overrides import value_at
+from utils.config.sections import LABEL, Config
+from utils.errors import ConfigError
+from utils.lock import workshop
 from utils.output import say, write_file
 
-PROGRAMS = Path(__file__).parent.parent
+OTHERS = "the table comes with the last of them; start the sweep again if nobody is at it"
 LABELS = "labels.json"  # in the folder of a sweep
 FACTS = ("parameters", "code_size", "compression_ratio")
 
 
-def run_sweep(config: Config, device: str) -> None:
+def run_sweep(config: Config, device: str, share: Share = ALL) -> None:
     """Run what is missing of a sweep and write its table into saved/<name>-sweep/.
+
+    Whoever finds that all members are there writes it, be their runs this process's or not.
 
     Args:
         device: the command line's -d.
+        share: what of it this process does.
 
     Raises:
         ConfigError: a member that cannot be run; nothing has been run then.
         TrainingError: a member that failed.
     """
-    members = plan_sweep(config, catalogue())
+    members, sweep = plan_sweep(config, catalogue()), config.sweep
     folder = Path(config.trainer.save_dir) / f"{config.name}-sweep"
     marks = _checked_marks(members, folder / LABELS)
     folder.mkdir(parents=True, exist_ok=True)
     if marks:
-        write_file(folder / LABELS, f"{json.dumps(marks, indent=1)}\n".encode())
-    results = []
-    for number, member in enumerate(members, 1):
-        say(f"sweep {number}/{len(members)}: {member.setting}, seed {member.seed}")
-        results.append((member, _finish(member, folder, device)))
+        with _alone(folder):
+            write_file(folder / LABELS, f"{json.dumps(marks, indent=1)}\n".encode())
+    runs = SweepRuns(folder, device, sweep.workers if sweep else 1)
+    runs.finish(share.pick(members), len(members))
+    results = [(member, report) for member in members if (report := own_report(member))]
+    if len(results) < len(members):
+        say(f"{len(results)} of {len(members)} members are there; {OTHERS}")
+        return
+    with _alone(folder):
+        _write(config, results, folder)
+    say(f"written to {folder}")
+
+
+def _alone(folder: Path) -> AbstractContextManager[Path]:
+    """A block in which no other process that does the same sweep writes to its folder."""
+    return workshop(folder / ".writing", lambda pid: say(f"{folder}: pid {pid} writes there"))
+
+
+def _write(config: Config, results: list[tuple[Member, dict[str, Any]]], folder: Path) -> None:
+    """The table of a sweep, and its page."""
     table = sweep_table(results)
-    write_table(table, results, folder)
+    write_table(table, folder)
+    show_in_tensorboard(table, results, folder)
     best = {name: metric.best for name, metric in catalogue().metrics.items()}
     facts = SweepFacts(config.name, config.description, config.trainer.monitor, best)
-    write_sweep_page(folder, facts, table, [_on_page(member) for member in members])
-    say(f"written to {folder}")
+    write_sweep_page(folder, facts, table, [_on_page(member) for member, _ in results])
 
 
 def _checked_marks(members: list[Member], path: Path) -> dict[str, int]:
@@ -76,60 +97,8 @@ def _checked_marks(members: list[Member], path: Path) -> dict[str, int]:
 
 
 def _on_page(member: Member) -> SweepMember:
-    found = sorted(member.folder.glob("*/test/metrics.json"))
+    found = reports_of(member)
     return SweepMember(member.setting, member.seed, found[-1].parent if found else None)
-
-
-def _finish(member: Member, folder: Path, device: str) -> dict[str, Any]:
-    """The scores of a member: found, or made by running what is missing."""
-    report = _own_report(member)
-    if report is None:
-        begun = sorted(member.folder.glob("*/config.json"))
-        if begun:
-            _run("train.py", "-r", begun[-1].parent, "-d", device)
-        else:
-            path = folder / f"{member.folder.name}.json"
-            path.write_text(json.dumps(member.config, indent=2) + "\n", encoding="utf-8")
-            _run("train.py", "-c", path, "-d", device)
-        _run("test.py", "-r", member.folder, "-d", device)
-        report = _own_report(member)
-        if report is None:
-            raise TrainingError(f"{member.folder}: its test has left no scores")
-    return report
-
-
-def _own_report(member: Member) -> dict[str, Any] | None:
-    """The scores of a member, unless somebody has tested it since with other settings."""
-    found = sorted(member.folder.glob("*/test/metrics.json"))
-    report = json.loads(found[-1].read_text(encoding="utf-8")) if found else None
-    return None if report is None or report.get("changed") else report
-
-
-def _run(program: str, *arguments: Any) -> None:
-    """Run one of our programs to its end; a signal to the sweep is one to the program.
-
-    Raises:
-        Interrupted: a signal came; the program has saved.
-        TrainingError: the program failed.
-    """
-    process = subprocess.Popen([sys.executable, str(PROGRAMS / program), *map(str, arguments)])  # noqa: S603
-    stopped: list[int] = []
-
-    def stop(number: int, _: Any) -> None:
-        stopped.append(number)
-        if number == signal.SIGTERM:  # Ctrl-C at a terminal reaches the program by itself
-            process.terminate()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        code = process.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if stopped:
-        raise Interrupted(stopped[0], "sweep stopped; start it again to go on")
-    if code:
-        raise TrainingError(f"{program} {' '.join(map(str, arguments))} ended with code {code}")
 
 
 def sweep_table(results: list[tuple[Member, dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -165,10 +134,8 @@ def _flat_scores(scores: dict[str, Any]) -> dict[str, float | None]:
     return flat
 
 
-def write_table(
-    table: list[dict[str, Any]], results: list[tuple[Member, dict[str, Any]]], folder: Path
-) -> None:
-    """The table as Markdown, CSV and TensorBoard's HParams."""
+def write_table(table: list[dict[str, Any]], folder: Path) -> None:
+    """The table as Markdown and CSV."""
     folder.mkdir(parents=True, exist_ok=True)
     text = markdown(table)
     say(text)
@@ -178,15 +145,28 @@ def write_table(
     writer.writeheader()
     writer.writerows(table)
     (folder / "table.csv").write_text(lines.getvalue(), encoding="utf-8")
-    splits = dict(zip(dict.fromkeys(member.place for member, _ in results), table, strict=True))
-    for old in folder.glob("hparams/**/events.*"):
-        old.unlink()
+
+
+def show_in_tensorboard(
+    table: list[dict[str, Any]], results: list[tuple[Member, dict[str, Any]]], folder: Path
+) -> None:
+    """Write a row of TensorBoard's HParams into the folder of each member's run."""
+    shutil.rmtree(folder / "hparams", ignore_errors=True)  # where an earlier version had them
+    members = [member for member, _ in results]
+    splits = dict(zip(dict.fromkeys(member.place for member in members), table, strict=True))
     for member, report in results:
-        split = splits[member.place]["split"]
-        flat = _flat_scores(report["splits"][split])
+        flat = _flat_scores(report["splits"][splits[member.place]["split"]])
         numbers = {name: value for name, value in flat.items() if value is not None}
-        settings = {"setting": member.setting, "seed": member.seed} | member.overrides
-        write_hparams(folder / "hparams" / member.folder.name, settings, numbers)
+        write_hparams(reports_of(member)[-1].parent.parent, _settings(member, members), numbers)
+
+
+def _settings(member: Member, members: list[Member]) -> dict[str, Any]:
+    """What a member was trained with, of all that any of them says: one column each."""
+    keys = dict.fromkeys(key for other in members for key in other.overrides)
+    found = {key: member.overrides.get(key, value_at(member.config, key)) for key in keys}
+    called = {LABEL: member.setting} if any(other.label for other in members) else {}
+    known = {key: value for key, value in found.items() if value != {}}
+    return called | {"seed": str(member.seed)} | known  # text, for 1 would be shown as 1.0000
 
 
 def markdown(table: list[dict[str, Any]]) -> str:

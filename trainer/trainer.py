@@ -3,18 +3,22 @@
 import shlex
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
+from functools import cached_property
 from typing import Any
 
 import torch
+from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from base.base_data_loader import BaseDataLoader, Batch
 from base.base_trainer import BaseTrainer
 from logger.run import Run
-from logger.tensorboard import tile
+from logger.tensorboard import side_by_side
 from trainer.evaluator import code_use
 from trainer.experiment import Experiment
 from trainer.sums import Sums
+from trainer.updates import Updates
 from utils.arguments import command_line
 from utils.checkpoint import Checkpoint
 from utils.config.messages import shown
@@ -22,7 +26,8 @@ from utils.errors import CheckpointError
 from utils.output import say
 from utils.seed import seed_step
 
-PREVIEWED = 8  # images shown in TensorBoard
+MOST_CLASSES = 16  # of which TensorBoard shows an image each; without classes,
+UNCLASSED = 4  # so many images
 PROJECTED = 500  # codes in its projector, if they are no more than so many numbers in all:
 MOST_PROJECTED = 1_000_000
 
@@ -42,6 +47,7 @@ class Trainer(BaseTrainer):
         super().__init__(experiment, run)
         self.experiment, self.evaluator = experiment, experiment.evaluator
         self.loader, self.validation = experiment.loader, experiment.validation
+        self.updates = Updates(self.loader, self.settings.accumulate)
         self._parallel = self.ranks.parallel(self.evaluator.network)
         self.kl_of_units: torch.Tensor | None = None  # of a VAE's code, after each epoch
         self.sums = Sums()  # over this rank's images of the epoch so far
@@ -54,14 +60,17 @@ class Trainer(BaseTrainer):
             self.run.log(f"warning: {self.loader.dataset.note}")
         held_out = self.validation.count if self.validation else 0
         self.run.log(
-            f"{self.loader.count} training and {held_out} validation images, {len(self.loader)} "
+            f"{self.loader.count} training and {held_out} validation images, {len(self.updates)} "
             f"steps an epoch, on {self.evaluator.device} in {settings.precision}, "
             f"images {self.loader.source}"
         )
-        if self.ranks.count > 1:
+        if self.ranks.count > 1 or settings.accumulate > 1:
+            self.run.log(str(self.updates))
+        for line in self.experiment.begun_with:
+            self.run.log(line)
+        if self.averaged:
             self.run.log(
-                f"{self.ranks.count} processes, an update is made from "
-                f"{self.loader.images_per_step} images, {self.loader.batch_size} in each"
+                f"validated and saved are averaged weights, with a decay of {settings.ema:g}"
             )
         self.run.log(f"run {self.run.folder}")
         if self.is_stopped_early():
@@ -114,7 +123,7 @@ class Trainer(BaseTrainer):
         return numbers
 
     def update(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
-        """Change the weights once -> the terms and metrics of each image that counts.
+        """Train on a batch -> the terms and metrics of each image that counts.
 
         The images of the batch are augmented already.
         """
@@ -125,27 +134,34 @@ class Trainer(BaseTrainer):
 
     def reconstruct(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
         """What the model makes of a batch as training shows it: 'reconstruction', 'code', ..."""
-        place = epoch, self.step, self.ranks.rank
-        shown = self.evaluator.corrupter.in_step(batch.images, *place)
+        shown = self.evaluator.corrupter.in_step(batch.images, *self._place(epoch))
         return self.evaluator.run(shown, self._parallel, self.loader.labels_of(batch))
 
     def descend(self, epoch: int, batch: Batch, numbers: dict[str, torch.Tensor]) -> None:
-        """One step of the optimizer down the mean of numbers["loss"], [n], if all is finite."""
-        self.optimizer.zero_grad()
-        # Every image moves the weights by as much, those of a smaller last batch too. Between
+        """Go down the mean of numbers["loss"], [n], if all is finite.
+
+        The step of the optimizer is made at the last batch of an update, down the mean over the
+        images of all its batches.
+        """
+        if not self.updates.gathered:
+            self.optimizer.zero_grad()
+        # Every image moves the weights by as much, those of a smaller last update too. Between
         # ranks gradients are averaged, so that this is the sum over all of them by their number.
-        (numbers["loss"].sum() / self.loader.batch_size).backward()
+        (numbers["loss"].sum() / self.updates.images).backward()
         self.guard.check(epoch, self.step, batch.indices[: batch.counted], numbers)
-        self.optimizer.step()
+        if self.updates.ends_with(self.trained):
+            if self.settings.clip_gradient:
+                clip_grad_norm_(self.guard.weights, self.settings.clip_gradient)
+            self.optimizer.step()
 
     def _train_batches(self, epoch: int) -> None:
         """Train on the images of the epoch that remain; in a new epoch, on all."""
         self.model.train()
-        for batch in self._remaining_batches(epoch):
-            self.sums.add(self._train_batch(epoch, batch))
-            self.trained = min(self.trained + self.loader.images_per_step, self.loader.count)
-            self.finish_step()
-        self.guard.read()
+        with self.averaged.training() if self.averaged else nullcontext():
+            for batch in self._remaining_batches(epoch):
+                self.sums.add(self._train_batch(epoch, batch))
+                self._finish_batch()
+            self.guard.read()
         self.ranks.copy_buffers(self.model)
 
     def _remaining_batches(self, epoch: int) -> Iterable[Batch]:
@@ -160,11 +176,21 @@ class Trainer(BaseTrainer):
         )
 
     def _train_batch(self, epoch: int, batch: Batch) -> dict[str, torch.Tensor]:
-        """One step, whose random numbers follow from its place alone."""
-        place = epoch, self.step, self.ranks.rank
+        """One batch, whose random numbers follow from its place alone."""
+        place = self._place(epoch)
         seed_step(self.config.seed, *place)
         images = self.experiment.augmenter.in_step(batch.images, *place)
         return self.update(epoch, batch._replace(images=images))
+
+    def _place(self, epoch: int) -> tuple[int, int, int]:
+        """The epoch, the number of the batch and the rank, which no other batch shares."""
+        return epoch, self.updates.number(self.step), self.ranks.rank
+
+    def _finish_batch(self) -> None:
+        """Count a batch, and the update that ends with it."""
+        self.trained = self.updates.finish_batch(self.trained)
+        if not self.updates.gathered:
+            self.finish_step()
 
     def within_epoch(self) -> dict[str, Any]:
         """The sums over the images of this epoch so far, those of all ranks."""
@@ -191,7 +217,7 @@ class Trainer(BaseTrainer):
         count, images, per_step = (
             checkpoint.trained,
             self.loader.count,
-            self.loader.images_per_step,
+            self.loader.images_per_step * self.settings.accumulate,
         )
         is_other_step = checkpoint.machine.get("processes") != self.ranks.count
         if count > images or (count % per_step and count != images and not is_other_step):
@@ -208,34 +234,65 @@ class Trainer(BaseTrainer):
         return Sums(within)
 
     def show_epoch(self) -> None:
-        """Show a few images above what the model was shown and its reconstructions."""
-        if not self.run.board:
+        """Show an image of each class, beside what the model was shown and made of it."""
+        board = self.run.board
+        if not board:
             return
-        loader = self.validation or self.loader
         if self.kl_of_units is not None:
-            self.run.board.add_spread(self.epoch, "kl of each code number", self.kl_of_units)
+            board.add_spread(self.epoch, "kl of each code number", self.kl_of_units)
         if self.is_finished():
-            most = min(PROJECTED, MOST_PROJECTED // self.model.code_size)
-            self._show_codes(loader.of(loader.indices[:most]))
-        batch = next(loader.of(loader.indices[:PREVIEWED]).batches())
-        labels = loader.labels_of(batch)
-        self.model.eval()
+            self._show_codes(self.validation or self.loader)
         if self.epoch <= self.settings.save_period:  # not before training: that takes a while
-            told = (labels[:1].to(batch.images.device),) if self.model.conditional else ()
-            self.run.board.add_graph(self.model, batch.images[:1], *told)
-        with torch.no_grad():
+            self._show_graph()
+        self._show_images()
+
+    @cached_property
+    def _examples(self) -> dict[str, int]:
+        """The place of one image of each class by the names of the classes: held out, or else
+        trained where none of the class is held out. The same in every epoch and every run."""
+        labels = self.dataset.labels
+        places = torch.cat([self.loader.held_out, self.loader.indices])
+        if len(labels.indices[places].unique()) > 1:
+            chosen = labels.examples(places, MOST_CLASSES)
+            return {labels.names[int(labels.indices[place])]: place for place in chosen}
+        return {f"image {place}": place for place in places[:UNCLASSED].tolist()}
+
+    def _show_graph(self) -> None:
+        """Give the model's graph to TensorBoard."""
+        loader = self.loader.of(self.loader.indices[:1])
+        batch = next(iter(loader.batches()))
+        labels = loader.labels_of(batch).to(batch.images.device)
+        told = (labels,) if self.model.conditional else ()
+        self.model.eval()
+        self.run.board.add_graph(self.model, batch.images, *told)
+
+    @torch.no_grad()
+    def _show_images(self) -> None:
+        """Give TensorBoard the example of each class and what the model makes of it."""
+        loader = self.loader.of(torch.tensor(list(self._examples.values())))
+        is_damaged = bool(self.evaluator.corrupter)
+        pictures: list[torch.Tensor] = []
+        self.model.eval()
+        for batch in loader.batches():
             shown = self.evaluator.shown(batch)
-            made = self.evaluator.run(shown, labels=labels)["reconstruction"]
-        rows = [batch.images, shown, made] if self.evaluator.corrupter else [batch.images, made]
-        picture = tile([self.dataset.to_rgb(row.cpu()) for row in rows])
-        self.run.board.add_picture(self.epoch, "reconstructions", picture)
+            made = self.evaluator.run(shown, labels=loader.labels_of(batch))["reconstruction"]
+            sides = [batch.images, shown, made] if is_damaged else [batch.images, made]
+            rows = [self.dataset.to_rgb(side.cpu()) for side in sides]
+            pictures += [side_by_side(images) for images in zip(*rows, strict=True)]
+        heading = "image | corrupted | reconstruction" if is_damaged else "image | reconstruction"
+        named = dict(zip(self._examples, pictures, strict=True))
+        self.run.board.add_pictures(self.epoch, heading, named)
 
     def _show_codes(self, loader: BaseDataLoader) -> None:
         """Give the codes of some images, with small pictures of them, to TensorBoard."""
-        if loader.count < 2:
+        most = min(loader.count, PROJECTED, MOST_PROJECTED // self.model.code_size)
+        if most < 2:
             return
-        dataset = loader.dataset
-        names = [dataset.labels.names[label] for label in dataset.labels.indices[loader.indices]]
-        images = torch.cat([batch.images.cpu() for batch in loader.batches()])
-        codes = self.evaluator.encode(loader).flatten(1)
-        self.run.board.add_codes(self.epoch, codes, names, dataset.to_rgb(images))
+        # From the first to the last, for some data sets are sorted by class.
+        places = loader.indices[torch.linspace(0, loader.count - 1, most).long()]
+        some, dataset = loader.of(places), loader.dataset
+        images = torch.cat([batch.images.cpu() for batch in some.batches()])
+        codes = self.evaluator.encode(some).flatten(1)
+        classes = [dataset.labels.names[label] for label in dataset.labels.indices[places]]
+        told = {"class": classes, "image": places.tolist()}
+        self.run.board.add_codes(self.epoch, codes, told, dataset.to_rgb(images))

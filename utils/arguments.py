@@ -2,8 +2,11 @@
 
 import argparse
 import math
+import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from utils.errors import ConfigError
 from utils.home import argument_path
@@ -12,14 +15,42 @@ DEVICES = "auto, cpu, cuda, cuda:1 or mps"
 USUAL_ALPHA = 0.01
 
 
+Item = TypeVar("Item")
+
+
+class Share(NamedTuple):
+    """The part of the members of a sweep or study that one process does: every `of`-th."""
+
+    number: int = 1
+    """Which of the parts, counted from 1."""
+    of: int = 1
+
+    def pick(self, items: Sequence[Item]) -> Sequence[Item]:
+        """What of all is this part's."""
+        return items[self.number - 1 :: self.of]
+
+    def refuse_for_one_run(self) -> None:
+        """Raise a ConfigError if it is not the whole."""
+        if self.of > 1:
+            raise ConfigError(
+                f"--members {self.number}/{self.of}: the config is of one run, not of a sweep or "
+                "study; leave it out"
+            )
+
+
+ALL = Share()
+
+
 def train_arguments(about: str | None) -> argparse.Namespace:
-    """The arguments of train.py: config, resume, device, set."""
+    """The arguments of train.py: config, resume, device, members, set."""
     parser = argparse.ArgumentParser(description=about)
     add = parser.add_argument
     add("-c", "--config", type=argument_path, help="the config (config.json)")
     resume = "go on with a run: its folder or a checkpoint in it"
     add("-r", "--resume", type=argument_path, help=resume)
     add("-d", "--device", default="auto", help=DEVICES)
+    members = "of a sweep or study every N-th member, from the K-th on; others do the rest"
+    add("--members", type=_members, default=ALL, metavar="K/N", help=members)
     _add_set(parser, "change the config: dotted keys, JSON values; trainer.epochs=5")
     for name, key in (("--lr", "optimizer.args.lr"), ("--bs", "data_loader.args.batch_size")):
         text = f"the same as -s {key}=..."
@@ -87,6 +118,18 @@ def _with_images(args: argparse.Namespace) -> argparse.Namespace:
             raise ConfigError(f"--{name}: is for new images; say which with --images")
     args.alpha = USUAL_ALPHA if args.alpha is None else args.alpha
     return args
+
+
+def _members(text: str) -> Share:
+    """A share of the members, written as in 3/10."""
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text, re.ASCII)
+    share = Share(*map(int, found.groups())) if found else Share(0, 0)
+    if not 1 <= share.number <= share.of:
+        raise ConfigError(
+            f"--members {text}: must be K/N, every N-th from the K-th on, with K from 1 to N, as "
+            "in 3/10"
+        )
+    return share
 
 
 def _share(text: str) -> float:

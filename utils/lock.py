@@ -37,6 +37,39 @@ def hold(folder: Path) -> None:
     _sign(file)
 
 
+class Claims:
+    """Which of several numbered things this process does, where others may be at them too.
+
+    What it takes it has until it gives it back or ends. Nothing keeps others out where the system
+    has no such locks, nor where a shared file system passes them on to no other machine.
+
+    Args:
+        folder: all processes that are at these things have the same one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = os.open(folder / ".claims", os.O_RDWR | os.O_CREAT, 0o644)
+
+    def take(self, number: int) -> bool:
+        """Whether the thing is this process's from now on; not where it is another's."""
+        if fcntl is None:
+            return True
+        try:
+            # Of bytes that the file need not have: one file is enough for all things.
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+        except (BlockingIOError, PermissionError):
+            return False
+        except OSError:
+            return True  # a file system without locks: nothing is promised there
+        return True
+
+    def give_back(self, number: int) -> None:
+        """Leave the thing to others."""
+        if fcntl is not None:
+            with suppress(OSError):
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, number)
+
+
 @contextmanager
 def workshop(folder: Path, wait: Callable[[str], None]) -> Iterator[Path]:
     """Make a folder that only one process at a time is in; it is gone after the block.

@@ -15,6 +15,7 @@ from utils.errors import CheckpointError, TrainingError
 from utils.finite import largest
 
 LISTED = 6  # differences a message lists at most
+_INNER = "_schedulers"  # where torch has the schedulers that another one is made of
 # What torch raises for a state that it cannot use.
 UNUSABLE = (KeyError, TypeError, ValueError, AttributeError, RuntimeError)
 
@@ -42,21 +43,38 @@ def load_weights(model: nn.Module, state: dict[str, Any]) -> None:
 
 def check_weights(model: nn.Module, state: dict[str, Any]) -> None:
     """Raise a CheckpointError that lists the names and shapes in which the two differ."""
+    _refuse_all("the weights do not fit the model", misfits(model, state))
+
+
+def misfits(model: nn.Module, state: dict[str, Any]) -> list[str]:
+    """The names and shapes in which a model and the weights of a checkpoint differ, in words."""
     own = model.state_dict()
     problems = [f"the model has no '{name}'" for name in state if name not in own]
     problems += [f"the checkpoint has no '{name}'" for name in own if name not in state]
-    problems += [
+    return problems + [
         f"'{name}' is {_kind(state[name])} in the checkpoint and {_kind(value)} in the model"
         for name, value in own.items()
         if name in state and _kind(state[name]) != _kind(value)
     ]
-    _refuse_all("the weights do not fit the model", problems)
+
+
+def weights_that_fit(model: nn.Module, state: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Those of a checkpoint that the model has by the same name, of the same type and shape."""
+    own = model.state_dict()
+    return {
+        name: value
+        for name, value in state.items()
+        if name in own and _kind(own[name]) == _kind(value)
+    }
 
 
 def scheduler_state(scheduler: Any) -> dict[str, Any]:
     """What moves in a scheduler. A Counter, as MultiStepLR's milestones, is of the config."""
     state = scheduler.state_dict()
-    return {name: value for name, value in state.items() if not isinstance(value, Counter)}
+    state = {name: value for name, value in state.items() if not isinstance(value, Counter)}
+    if inner := _schedulers_in(scheduler):
+        state[_INNER] = [scheduler_state(one) for one in inner]
+    return state
 
 
 def load_states(
@@ -163,6 +181,12 @@ def _laid_out_as(weights: list[torch.Tensor], state: dict[int, Any]) -> dict[int
 
 def _load_scheduler(scheduler: Any, saved: dict[str, Any]) -> None:
     """Schedulers take whatever they are given as attributes: only their own are let through."""
+    _check_scheduler(scheduler, saved)
+    _check_finite(saved, "lr_scheduler")
+    scheduler.load_state_dict(saved)
+
+
+def _check_scheduler(scheduler: Any, saved: dict[str, Any]) -> None:
     own = scheduler_state(scheduler)
     problems = [f"'{name}' is on one side only" for name in sorted(set(own) ^ set(saved))]
     problems += [
@@ -171,8 +195,14 @@ def _load_scheduler(scheduler: Any, saved: dict[str, Any]) -> None:
         if name in saved and not _is_like(saved[name], value)
     ]
     _refuse_all("the scheduler's state is another scheduler's", problems)
-    _check_finite(saved, "lr_scheduler")
-    scheduler.load_state_dict(saved)
+    if inner := _schedulers_in(scheduler):
+        for one, state in zip(inner, saved[_INNER], strict=True):
+            _check_scheduler(one, state)
+
+
+def _schedulers_in(scheduler: Any) -> list[Any]:
+    """Those that a SequentialLR is made of; none in others."""
+    return getattr(scheduler, _INNER, [])
 
 
 def _is_like(saved: Any, own: Any) -> bool:
@@ -208,5 +238,6 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, scheduler: Any, rate: fl
     for group in optimizer.param_groups:
         group["lr"] = rate
         group["initial_lr"] = rate
-    if hasattr(scheduler, "base_lrs"):  # ReduceLROnPlateau has none
-        scheduler.base_lrs = [rate] * len(optimizer.param_groups)
+    for one in (scheduler, *_schedulers_in(scheduler)):
+        if hasattr(one, "base_lrs"):  # ReduceLROnPlateau has none
+            one.base_lrs = [rate] * len(optimizer.param_groups)

@@ -50,6 +50,14 @@ class Part(Section):
     """The arguments of its constructor; what is left out takes its default."""
 
 
+class Phase(Part):
+    """One of several schedulers, which rules the learning rate for some epochs."""
+
+    epochs: PositiveInt | None = None
+    """How many epochs it lasts before the next one begins; the last one, which lasts to the end of
+    the run, leaves it out."""
+
+
 def _one_or_several(value: Any) -> str:
     return "several" if isinstance(value, list) else "one"
 
@@ -57,6 +65,10 @@ def _one_or_several(value: Any) -> str:
 # Told apart by what is written, so that a wrong key is not also reported as "no list".
 Parts = Annotated[
     Annotated[Part, Tag("one")] | Annotated[list[Part], Tag("several")],
+    Discriminator(_one_or_several),
+]
+PartOrPhases = Annotated[
+    Annotated[Part, Tag("one")] | Annotated[list[Phase], Field(min_length=1), Tag("several")],
     Discriminator(_one_or_several),
 ]
 
@@ -68,6 +80,13 @@ class TrainerSection(Section):
     """The class that trains: "Trainer", or one of your own that extends it."""
     args: Annotated[dict[str, Any], Changes(because=_OTHER_TRAINER)] = {}
     """The arguments of its constructor; what is left out takes its default."""
+    init: Annotated[
+        Annotated[str, Field(min_length=1)] | None,
+        Changes(because="the run has weights of its own by now"),
+    ] = None
+    """Where the first weights come from instead of the seed: the checkpoint or the folder of
+    another run, of which the best model is taken. Those that fit by name and shape are taken, and
+    the log says which do not. It is not needed any more once the run has a checkpoint."""
     epochs: Annotated[PositiveInt, Changes(resumed=True)]
     """How often the model is trained on every training image."""
     save_dir: Annotated[
@@ -87,6 +106,27 @@ class TrainerSection(Section):
     with 'val_' in front for that of the images held out."""
     early_stop: Annotated[NonNegativeInt, Changes(resumed=True)] = 0
     """Stop after so many epochs without a better monitored value; 0 never does."""
+    clip_gradient: Annotated[
+        Annotated[float, Field(gt=0)] | None,
+        Changes(resumed=True),
+    ] = None
+    """The largest norm of the gradient of all weights together, which is scaled down to it before
+    an update; null leaves gradients as they are."""
+    accumulate: Annotated[
+        PositiveInt,
+        Changes(because="other images would make an update, and all noise would be others"),
+    ] = 1
+    """The batches that make an update, a step: their gradients are gathered as if they were one
+    batch, but for a batch norm, which sees each by itself. The last step of an epoch is of the
+    batches that remain, and each image moves the weights by as much."""
+    ema: Annotated[
+        Annotated[float, Field(gt=0, lt=1)] | None,
+        Changes(because="the checkpoint's model is an average of this decay, or none"),
+    ] = None
+    """The decay of an exponential moving average of the weights, as 0.999; null averages nothing.
+    The averaged weights, a batch norm's statistics among them, are the model that is validated,
+    saved, tested and used; training goes on with its own. After n updates the decay is at most
+    (1 + n) / (10 + n), so that the first weights are soon forgotten."""
     tensorboard: Annotated[bool, Changes(resumed=True, trains=False)] = True
     """Whether to write events for TensorBoard."""
     precision: Annotated[
@@ -104,10 +144,10 @@ class TrainerSection(Section):
     """Whether the model goes through torch.compile, which takes a while at the start; on a GPU
     its passes are then replayed as CUDA graphs."""
 
-    @field_validator("save_dir")
+    @field_validator("save_dir", "init")
     @classmethod
-    def _is_at_home(cls, folder: str) -> str:
-        return at_home(folder)
+    def _is_at_home(cls, path: str | None) -> str | None:
+        return path and at_home(path)
 
     @field_validator("monitor")
     @classmethod
@@ -180,6 +220,9 @@ class SweepSection(Section):
     may stand, which names the set in folders, tables and charts in place of its values."""
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)] | None = None
     """The seeds of each set; null is the config's own."""
+    workers: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Runs that are trained side by side, each with its share of the cores and, where there are
+    several GPUs, on one of its own."""
 
     @field_validator("runs")
     @classmethod
@@ -289,9 +332,11 @@ class Config(Section):
     ]
     """What changes the weights: an optimizer of torch.optim."""
     lr_scheduler: Annotated[
-        Part | None, Changes(because="the state of the checkpoint belongs to this scheduler")
+        PartOrPhases | None,
+        Changes(because="the state of the checkpoint belongs to this scheduler"),
     ] = None
-    """How the learning rate changes, epoch by epoch: a scheduler of torch.optim, or null."""
+    """How the learning rate changes, epoch by epoch: a scheduler of torch.optim; a list of several
+    that follow one another, each but the last with the "epochs" it lasts; or null."""
     trainer: TrainerSection
     """How long to train, what to watch and what to write."""
     generation: Annotated[

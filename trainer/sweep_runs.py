@@ -1,0 +1,110 @@
+"""The runs of a sweep: what is missing of them is trained and tested.
+
+A member that has its scores is not run again, one that was interrupted goes on, and one that
+another process is at is left to that.
+"""
+
+import json
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import torch
+
+from trainer.plan import Member
+from trainer.programs import Programs
+from utils.errors import TrainingError
+from utils.lock import Claims
+from utils.output import say, write_file
+
+
+def reports_of(member: Member) -> list[Path]:
+    """The scores of each run of a member that was tested, the newest last."""
+    return sorted(member.folder.glob("*/test/metrics.json"))
+
+
+def own_report(member: Member) -> dict[str, Any] | None:
+    """The scores of a member, unless somebody has tested it since with other settings."""
+    found = reports_of(member)
+    report = json.loads(found[-1].read_text(encoding="utf-8")) if found else None
+    return None if report is None or report.get("changed") else report
+
+
+class SweepRuns:
+    """Trains and tests members, several side by side.
+
+    Args:
+        folder: of the sweep.
+        device: the command line's -d.
+        workers: how many at a time, each with its share of the cores and, if -d names none, on
+            one GPU of several.
+    """
+
+    def __init__(self, folder: Path, device: str, workers: int) -> None:
+        self.folder, self.device, self.workers = folder, device, workers
+        self.claims, self.programs = Claims(folder), Programs()
+        self._places: SimpleQueue[int] = SimpleQueue()
+        for place in range(workers):
+            self._places.put(place)
+
+    def finish(self, members: Sequence[Member], total: int) -> None:
+        """Run what is missing of some members.
+
+        Args:
+            total: of all members, for what is said.
+
+        Raises:
+            Interrupted: a signal came; what was begun has saved.
+            TrainingError: a member failed; the others have saved.
+        """
+        with self.programs, ThreadPoolExecutor(self.workers) as pool:
+            began = [pool.submit(self._finish, member, total) for member in members]
+            try:
+                for done in as_completed(began):
+                    done.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.programs.end()
+                raise
+
+    def _finish(self, member: Member, total: int) -> None:
+        name = f"sweep {member.number}/{total}: {member.setting}, seed {member.seed}"
+        claim = zlib.crc32(member.folder.name.encode())
+        if not self.claims.take(claim):
+            say(f"{name}: left to another process, which is at it")
+            return
+        place = self._places.get()
+        try:
+            if own_report(member) is None:
+                say(name)
+                self._run(member, place)
+        finally:
+            self._places.put(place)
+            self.claims.give_back(claim)
+
+    def _run(self, member: Member, place: int) -> None:
+        log, threads = None, None
+        if self.workers > 1:
+            log = self.folder / f"{member.folder.name}.log"
+            threads = max(1, torch.get_num_threads() // self.workers)
+        device = self._device(place)
+        begun = sorted(member.folder.glob("*/config.json"))
+        if begun:
+            source = "-r", begun[-1].parent
+        else:
+            source = "-c", self.folder / f"{member.folder.name}.json"
+            write_file(source[1], f"{json.dumps(member.config, indent=2)}\n".encode())
+        self.programs.run("train.py", *source, "-d", device, log=log, threads=threads)
+        of_run = "-r", member.folder
+        self.programs.run("test.py", *of_run, "-d", device, log=log, threads=threads)
+        if own_report(member) is None:
+            raise TrainingError(f"{member.folder}: its test has left no scores")
+
+    def _device(self, place: int) -> str:
+        """Where the worker at a place computes."""
+        count = torch.cuda.device_count() if self.device in ("auto", "cuda") else 0
+        is_spread = self.workers > 1 and count > 1
+        return f"cuda:{place % count}" if is_spread else self.device
