@@ -69,7 +69,7 @@ class Children:
             self.count = self._per_class * sum(turn == 0 for turn, _ in turns)
 
     def __iter__(self) -> Iterator[Child]:
-        for place in range(len(self._sources)):
+        for place in self._having():
             yield from self._of(place)
 
     def of(self, source: int) -> Iterator[Child]:
@@ -78,11 +78,13 @@ class Children:
 
     def sources(self) -> list[int]:
         """The originals that have a child."""
-        return [
-            source
-            for place, source in enumerate(self._sources)
-            if self._turns is None or self._turns[place][0] < self._per_class
-        ]
+        return [self._sources[place] for place in self._having()]
+
+    def _having(self) -> Iterator[int]:
+        """The places in `_sources` of the originals that have a child."""
+        for place in range(len(self._sources)):
+            if self._turns is None or self._turns[place][0] < self._per_class:
+                yield place
 
     def levels(self) -> list[float]:
         """The levels of noise that some child has, in ascending order."""

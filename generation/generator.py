@@ -1,7 +1,7 @@
 """New images from the codes of existing ones, each with a record of what it was made from."""
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property, partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -59,6 +59,7 @@ class Generator:
             )
         self.evaluator, self.loader, self.settings = evaluator, loader, settings
         self._seen = loader if seen is None else seen
+        self._code_spread = cache(partial(code_spread, evaluator, self._seen))
         self._views = Views(evaluator, loader, settings.unit == "posterior")
 
     @cached_property
@@ -72,10 +73,17 @@ class Generator:
         """The Gaussian of each class, where the method asks for it."""
         return Gaussians(self._views) if self.settings.method == "gaussian" else None
 
-    @cached_property
+    @property
     def code_spread(self) -> torch.Tensor:
         """The standard deviation of each number of a code over the training images."""
-        return code_spread(self.evaluator, self._seen)
+        return self._code_spread()
+
+    def over(self, loader: BaseDataLoader, settings: GenerationSection) -> "Generator":
+        """A generator of other originals or settings, for which no training image is encoded
+        anew."""
+        other = Generator(self.evaluator, loader, settings, self._seen)
+        other._code_spread = self._code_spread
+        return other
 
     @cached_property
     def _class_spread(self) -> ClassSpread:
@@ -123,7 +131,10 @@ class Generator:
     def completed(self, children: list[Child]) -> list[Child]:
         """Children with all that their seeds say: a turn that keeps their size, a neighbour."""
         count, near = self._views.symmetries, self.neighbours
-        turned = [child._replace(symmetry=child.symmetry % count) for child in children]
+        turned = [
+            child if child.symmetry < count else child._replace(symmetry=child.symmetry % count)
+            for child in children
+        ]
         return [near.drawn(child) for child in turned] if near else turned
 
     def images(self, children: list[Child], view: View | None = None) -> torch.Tensor:

@@ -32,9 +32,9 @@ def plan_making(
         originals: of what children are made.
         training: the images that the model was trained on.
     """
-    choice = None
+    choice, maker = None, Generator(evaluator, originals, settings, training)
     if settings.noise == AUTO:
-        choice = choose_noise(Generator(evaluator, training, settings), seed)
+        choice = choose_noise(maker.over(training, settings), seed)
         found = sorted({choice.typical, *choice.levels().values()})
         settings = settings.model_copy(update={"noise": found})
     labels = originals.dataset.labels.indices
@@ -42,4 +42,4 @@ def plan_making(
     if choice:  # also for classes of which none was trained on
         levels = dict.fromkeys(labels.unique().tolist(), choice.typical) | choice.levels()
     children = plan_children(originals.indices, labels, settings, seed, levels)
-    return Making(children, Generator(evaluator, originals, settings, training), choice)
+    return Making(children, maker.over(originals, settings), choice)

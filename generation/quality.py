@@ -223,11 +223,15 @@ def _too_few(count: int) -> Measure:
 
 def _measures(own: Looked, real: Looked, seed: int) -> dict[str, Measure]:
     """All that was measured of made images, beside held-out real ones."""
+    return _alone(own) | _compared(own, real, seed) | _ranked(own, real, seed)
+
+
+def _ranked(own: Looked, real: Looked, seed: int) -> dict[str, Measure]:
+    """What is said of images beside as many held-out real ones."""
     count = len(real.labels)
-    found = _alone(own) | _compared(own, real, seed)
     if count < FEWEST:
-        return found | dict.fromkeys(("copying", "diversity"), _too_few(count))
-    return found | {
+        return dict.fromkeys(("copying", "diversity"), _too_few(count))
+    return {
         "copying": copying_score(own.in_features, real.in_features),
         "diversity": _diversity(own.features, count, seed),
     }
@@ -236,8 +240,8 @@ def _measures(own: Looked, real: Looked, seed: int) -> dict[str, Measure]:
 def _measures_of_real(real: Looked, seed: int) -> dict[str, Measure]:
     """The same of held-out images, one half beside the other, averaged over ways to halve them."""
     halves = [_compared(*pair, seed) for pair in _halves(real, seed)]
-    own = _measures(real, real, seed)
-    return own | {name: _mean([half[name] for half in halves]) for name in COMPARED}
+    compared = {name: _mean([half[name] for half in halves]) for name in COMPARED}
+    return _alone(real) | compared | _ranked(real, real, seed)
 
 
 def _diversity(features: np.ndarray, most: int, seed: int) -> Measure:

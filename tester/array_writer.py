@@ -16,6 +16,9 @@ from generation.generator import Generator
 from utils.config.messages import Problem, refuse
 from utils.config.sections import GenerationSection
 
+# Writes the pairs of an object below each other; `indent` would do so in Python, slowly.
+PAIRS = json.JSONEncoder(separators=(",\n   ", ": "))
+
 
 class RowFile:
     """A .npy file whose rows come one piece after the other.
@@ -85,9 +88,7 @@ class Record:
 
 def _lines_of(child: Child, settings: GenerationSection) -> str:
     """A child as an element of a list in an object, after the comma of the one before it."""
-    told = child.told(settings).items()
-    pairs = ",\n".join(f'   "{key}": {json.dumps(value)}' for key, value in told)
-    return f"\n  {{\n{pairs}\n  }}"
+    return f"\n  {{\n   {PAIRS.encode(child.told(settings))[1:-1]}\n  }}"
 
 
 def write_generated(

@@ -16,7 +16,6 @@ from logger.scatter import Cloud, save_cloud
 from tester.baselines import principal_components
 from tester.pictures import UNITS, Drawer
 from trainer.evaluator import Evaluator
-from utils.config.sections import GenerationSection
 from utils.seed import PREVIEW, generator, mix
 
 COLUMNS = 8  # of a picture
@@ -73,13 +72,17 @@ def spread_of(evaluator: Evaluator, loader: BaseDataLoader) -> Spread:
 class CodePictures(Drawer):
     """Pictures of images made from codes, and of the codes themselves."""
 
-    def noise_levels(self, settings: GenerationSection) -> None:
+    def noise_levels(self, asked: Generator) -> None:
         """Images of several classes, a row for each level of noise alone in their codes.
 
         Of many levels every second, third, ... is shown; beside a single one its multiples.
+
+        Args:
+            asked: what makes the images that are asked for.
         """
+        settings = asked.settings
         plain = settings.model_copy(update={"method": "noise", "symmetries": False})
-        maker, levels = Generator(self.evaluator, self.loader, plain), settings.levels()
+        maker, levels = asked.over(self.loader, plain), settings.levels()
         if len(levels) == 1:
             levels = [times * levels[0] for times in (1, 2, 4, 8)]
         levels = levels[:: -(-len(levels) // MOST_LEVELS)]

@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from base.base_data_loader import BaseDataLoader
 from generation.children import originals
-from generation.generator import Generator
 from generation.making import Making, plan_making
 from logger.lettering import undrawable
 from logger.tables import columns
@@ -133,7 +132,7 @@ class Tester:
 
         if not (making := self.making):
             return
-        over_training = Generator(self.evaluator, self.loader, making.generator.settings)
+        over_training = making.generator.over(self.loader, making.generator.settings)
         own = making._replace(generator=over_training)
         if content := report_quality(own, self.splits, self.config.seed, folder):
             write_json(folder / "quality.json", content)
@@ -262,7 +261,7 @@ class Tester:
     def _pictures_of_codes(self, pictures: CodePictures) -> Iterator[Callable[[], None]]:
         size, settings, seed = self.model.code_size, self.config.generation, self.config.seed
         if self.making:
-            yield partial(pictures.noise_levels, self.making.generator.settings)
+            yield partial(pictures.noise_levels, self.making.generator)
         yield partial(pictures.cloud, self.spread)
         if "logvar" in self.model.gives:
             yield partial(pictures.prior, seed)
