@@ -23,6 +23,7 @@ from data_loader.array_files import (
 from data_loader.labels import USUAL_NAME, ClassNames, read_labels, unread_note
 from data_loader.map_pictures import MapReader
 from data_loader.wafer_drawing import CLASSES, draw_wafer
+from utils.channels import largest_channel
 from utils.errors import DataError
 from utils.seed import mix
 
@@ -66,7 +67,7 @@ class BaseWafers(BaseDataset):
 
     def to_file(self, images: torch.Tensor) -> np.ndarray:
         """Images [n, 3, H, W] -> maps in the file's layout; each die takes its likeliest value."""
-        codes = images.argmax(1).to(torch.uint8).numpy()
+        codes = largest_channel(images).to(torch.uint8).numpy()
         if self.layout == "codes":
             return codes
         one_hot = np.eye(3, dtype=np.uint8)[codes]
@@ -75,21 +76,21 @@ class BaseWafers(BaseDataset):
     def to_rgb(self, images: torch.Tensor) -> torch.Tensor:
         """Images [n, 3, H, W] -> each die in the colour of its likeliest value, [n, H, W, 3]."""
         colours = torch.tensor([entry.colour for entry in self.legend])
-        return colours[images.argmax(1)]
+        return colours[largest_channel(images)]
 
     def keep_outline(self, made: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
         """Maps [n, 3, H, W], one-hot: off the wafer where their originals are off it.
 
         Elsewhere a die takes the likelier one of normal and defective.
         """
-        is_off = originals.argmax(1) == 0
-        codes = torch.where(is_off, 0, 1 + made[:, 1:].argmax(1))
+        is_off = largest_channel(originals) == 0
+        codes = torch.where(is_off, 0, 1 + largest_channel(made[:, 1:]))
         return self.to_images(codes.to(torch.uint8))
 
     def are_valid(self, made: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
         """Whether maps [n, 3, H, W] are one-hot and have the outline of their originals."""
         is_one_hot = ((made == 1).sum(1) == 1) & ((made == 0).sum(1) == 2)
-        is_kept = (made.argmax(1) == 0) == (originals.argmax(1) == 0)
+        is_kept = (largest_channel(made) == 0) == (largest_channel(originals) == 0)
         return (is_one_hot & is_kept).flatten(1).all(1)
 
     @property

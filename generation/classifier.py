@@ -1,5 +1,6 @@
 """A small classifier of the images of a data set: the judge of generated ones."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -88,6 +89,15 @@ class Classifier(nn.Module):
         return self.last(self.features(images))
 
 
+class _AdamW(torch.optim.AdamW):
+    """AdamW beneath what torch wraps it in, which loads torch's compiler at the first use: that
+    takes as long as a small classifier learns."""
+
+    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
 def train_classifier(
     real: Labelled,
     classes: int,
@@ -113,7 +123,7 @@ def train_classifier(
     device = real.images.device
     classifier = _untrained(real.images, classes, seed)
     classifier.to(device).to(memory_format=torch.channels_last).train()
-    optimizer = torch.optim.AdamW(classifier.parameters(), fused=True)
+    optimizer = _AdamW(classifier.parameters(), fused=True)
     schedule = OneCycleLR(optimizer, settings.rate, total_steps=settings.steps)
     weights = _loss_weights(real.labels, classes).to(device) if settings.weighted else None
     precision = _precision(device)

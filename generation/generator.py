@@ -94,9 +94,10 @@ class Generator:
             return [f"note: fewer than {SMALLEST} images of {names}: {rule}"]
         return []
 
-    def originals(self, children: list[Child]) -> torch.Tensor:
-        """The images that children are made of, turned as they are, [n, C, H, W]."""
-        return self._views.of([(child.source, child.symmetry) for child in children]).images
+    def view(self, children: list[Child]) -> View:
+        """What children are made of: their originals, turned as they are, and their codes."""
+        children = self.completed(children)
+        return self._views.of([(child.source, child.symmetry) for child in children])
 
     @property
     def turning(self) -> Augmentation | None:
@@ -125,14 +126,18 @@ class Generator:
         turned = [child._replace(symmetry=child.symmetry % count) for child in children]
         return [near.drawn(child) for child in turned] if near else turned
 
-    def images(self, children: list[Child]) -> torch.Tensor:
+    def images(self, children: list[Child], view: View | None = None) -> torch.Tensor:
         """The planned children as images [n, C, H, W].
+
+        Args:
+            view: of them, where it is known: that of children that differ in their noise alone is
+                the same.
 
         Raises:
             ConfigError: one of them is not finite, so much noise is in its code.
         """
         children = self.completed(children)
-        own = self._views.of([(child.source, child.symmetry) for child in children])
+        own = self.view(children) if view is None else view
         codes = self._noisy(self._begun(children, own.codes), children, own)
         images = self.evaluator.decode(codes, self._labels(children))
         if not images.isfinite().all():

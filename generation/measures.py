@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from scipy.stats import mannwhitneyu
-from sklearn.neighbors import NearestNeighbors
 
 from utils.seed import QUALITY, mix
 
@@ -174,7 +172,10 @@ def copying_score(generated: np.ndarray, held_out: np.ndarray) -> Measure:
     variance = m * n / 12 * (m + n + 1 - tied)
     if variance <= 0:
         return Measure(0.0)
-    wins = mannwhitneyu(generated, held_out, method="asymptotic").statistic
+    # Pairs of which the generated one is further off, and half of the ties.
+    ordered = np.sort(held_out)
+    below, upto = (np.searchsorted(ordered, generated, side).sum() for side in ("left", "right"))
+    wins = (below + upto) / 2
     return Measure(float((wins - m * n / 2) / np.sqrt(variance)))
 
 
@@ -233,8 +234,16 @@ def _other_distances(points: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 def _neighbours(points: np.ndarray, among: np.ndarray, count: int) -> np.ndarray:
     """The places of the nearest of others, [n, count], the nearest first."""
-    search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(among)
-    return search.kneighbors(points, return_distance=False)
+    others = among.astype(np.float64)
+    lengths = np.square(others).sum(1)
+    found = []
+    for piece in np.array_split(points, len(points) * len(among) // AT_ONCE + 1):
+        # |a - b|^2 but for |a|^2, which is the same for all others.
+        apart = lengths - 2 * piece.astype(np.float64) @ others.T
+        nearest = np.argpartition(apart, count - 1, axis=1)[:, :count]
+        order = np.take_along_axis(apart, nearest, 1).argsort(1, kind="stable")
+        found.append(np.take_along_axis(nearest, order, 1))
+    return np.concatenate(found)
 
 
 def _apart(points: np.ndarray, others: np.ndarray) -> np.ndarray:

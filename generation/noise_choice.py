@@ -141,7 +141,8 @@ def _looked_at(maker: Generator, chosen: BaseDataLoader, levels: list[float], se
     plans = [_plan(maker.settings, level, aside, labels.indices, seed) for level in levels]
     originals = maker.completed(plans[0])
     of_children = labels.indices[[child.source for child in originals]]
-    images = [maker.originals(originals), *(maker.images(plan) for plan in plans)]
+    view = maker.view(originals)
+    images = [view.images, *(maker.images(plan, view) for plan in plans)]
     made = [judge.tell(shrunk(some).to(judge.device)) for some in images]
     return _Round(
         (known.labels.numpy(), judge.features),

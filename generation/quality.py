@@ -1,11 +1,13 @@
 """How good the children of a model are at each level of noise, beside copies and real images."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from base.base_data_loader import BaseDataLoader
+from base.base_dataset import BaseDataset
 from data_loader.augmentation import symmetries_of, turned
 from generation.children import Child, plan_children
 from generation.classifier import Labelled
@@ -33,6 +35,7 @@ HALVES = 10  # ways to halve the held-out images, to compare them with themselve
 MOST_LEVELS = 6  # of noise
 STEPS = (0.5, 1.0, 2.0, 4.0)  # levels of noise measured, as multiples of a single one
 ALL = "all classes"
+COMPARED = ("density", "coverage", "null_coverage", "kid", "kid_p")  # with held-out images
 
 
 class Row(NamedTuple):
@@ -106,14 +109,14 @@ def _made(
     maker: Generator, originals: BaseDataLoader, judge: Judge, seed: int
 ) -> dict[tuple[str, float | None], Looked]:
     """Copies, children of each level and turned images of the same originals, looked at."""
-    labels = originals.dataset.labels.indices
-    made: dict[tuple[str, float | None], Looked] = {}
-    sources: list[int] = []
-    for level in _levels(maker):
+    labels, levels = originals.dataset.labels.indices, _levels(maker)
+    plans = []
+    for level in levels:
         settings = maker.settings.model_copy(update={"noise": [level], "per_class": PER_CLASS})
-        planned = list(plan_children(originals.indices, labels, settings, seed))
-        sources = [child.source for child in planned]
-        images, is_valid = _children(maker, planned)
+        plans.append(list(plan_children(originals.indices, labels, settings, seed)))
+    sources = [child.source for child in plans[0]]
+    made: dict[tuple[str, float | None], Looked] = {}
+    for level, (images, is_valid) in zip(levels, _children(maker, plans), strict=True):
         children = Labelled(images.to(judge.device), labels[sources])
         made["children", level] = judge.look(children, is_valid)
     copies = images_of(originals.of(torch.tensor(sources)))
@@ -125,22 +128,38 @@ def _made(
     return made
 
 
-def _children(maker: Generator, planned: list[Child]) -> tuple[torch.Tensor, np.ndarray]:
-    """Children as their file will hold them, smaller where they are large, and which are valid."""
-    dataset, pieces, valid = maker.loader.dataset, [], []
-    for start in range(0, len(planned), maker.loader.batch_size):
-        batch = planned[start : start + maker.loader.batch_size]
-        images = maker.images(batch)
-        try:
-            held = type(dataset).of_array(dataset.to_file(images), dataset.facts(), "gen_data.npy")
-            held.hold()
-            images = held.to_images(held.stored_at(torch.arange(len(batch))))
-        except DataError:  # a data set of one's own that does not say how it reads arrays
-            images = images.clamp(*dataset.value_range)
-        own = maker.loader.of(torch.tensor([child.source for child in batch]))
-        valid.append(dataset.are_valid(images, torch.cat([b.images.cpu() for b in own.batches()])))
-        pieces.append(shrunk(images))
-    return torch.cat(pieces), torch.cat(valid).numpy()
+def _children(
+    maker: Generator, plans: list[list[Child]]
+) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
+    """For each level children as their file will hold them, smaller where they are large, and
+    which of them are valid.
+
+    Args:
+        plans: the children of each level, the same but for their noise: each original is encoded
+            once for all levels.
+    """
+    dataset = maker.loader.dataset
+    pieces: list[list[torch.Tensor]] = [[] for _ in plans]
+    valid: list[list[torch.Tensor]] = [[] for _ in plans]
+    for start in range(0, len(plans[0]), maker.loader.batch_size):
+        batches = [plan[start : start + maker.loader.batch_size] for plan in plans]
+        view = maker.view(batches[0])
+        for level, batch in enumerate(batches):
+            images = _as_filed(dataset, maker.images(batch, view))
+            valid[level].append(dataset.are_valid(images, view.images))
+            pieces[level].append(shrunk(images))
+    for images_of_level, valid_of_level in zip(pieces, valid, strict=True):
+        yield torch.cat(images_of_level), torch.cat(valid_of_level).numpy()
+
+
+def _as_filed(dataset: BaseDataset, images: torch.Tensor) -> torch.Tensor:
+    """Images [n, C, H, W] as they come back from a file."""
+    try:
+        held = type(dataset).of_array(dataset.to_file(images), dataset.facts(), "gen_data.npy")
+    except DataError:  # a data set of one's own that does not say how it reads arrays
+        return images.clamp(*dataset.value_range)
+    held.hold()
+    return held.to_images(held.stored_at(torch.arange(len(images))))
 
 
 def _group(
@@ -184,31 +203,41 @@ def _alone(looked: Looked) -> dict[str, Measure]:
     }
 
 
-def _measures(own: Looked, real: Looked, seed: int) -> dict[str, Measure]:
-    """What was measured of made images, beside held-out real ones."""
+def _compared(own: Looked, real: Looked, seed: int) -> dict[str, Measure]:
+    """How made images lie beside held-out real ones."""
     count = len(real.labels)
-    names = ("density", "coverage", "null_coverage", "kid", "kid_p", "copying", "diversity")
     if count < FEWEST:
-        lack = Measure(None, f"{count} held-out images, and it takes {FEWEST}")
-        return _alone(own) | dict.fromkeys(names, lack)
-    compared = (
+        return dict.fromkeys(COMPARED, _too_few(count))
+    found = (
         density(real.features, own.features),
         coverage(real.features, own.features, seed),
         Measure(null_coverage(count, min(count, len(own.labels)))),
         *kid(real.features, own.features, seed),
-        copying_score(own.in_features, real.in_features),
-        _diversity(own.features, count, seed),
     )
-    return _alone(own) | dict(zip(names, compared, strict=True))
+    return dict(zip(COMPARED, found, strict=True))
+
+
+def _too_few(count: int) -> Measure:
+    return Measure(None, f"{count} held-out images, and it takes {FEWEST}")
+
+
+def _measures(own: Looked, real: Looked, seed: int) -> dict[str, Measure]:
+    """All that was measured of made images, beside held-out real ones."""
+    count = len(real.labels)
+    found = _alone(own) | _compared(own, real, seed)
+    if count < FEWEST:
+        return found | dict.fromkeys(("copying", "diversity"), _too_few(count))
+    return found | {
+        "copying": copying_score(own.in_features, real.in_features),
+        "diversity": _diversity(own.features, count, seed),
+    }
 
 
 def _measures_of_real(real: Looked, seed: int) -> dict[str, Measure]:
     """The same of held-out images, one half beside the other, averaged over ways to halve them."""
+    halves = [_compared(*pair, seed) for pair in _halves(real, seed)]
     own = _measures(real, real, seed)
-    halves = [_measures(*pair, seed) for pair in _halves(real, seed)]
-    for name in ("density", "coverage", "null_coverage", "kid", "kid_p"):
-        own[name] = _mean([half[name] for half in halves])
-    return own
+    return own | {name: _mean([half[name] for half in halves]) for name in COMPARED}
 
 
 def _diversity(features: np.ndarray, most: int, seed: int) -> Measure:

@@ -13,8 +13,9 @@ from torch.nn.functional import interpolate, pad
 
 from utils.output import writing
 
-# TensorBoard gathers charts under what stands before the slash.
-SCORES, TRAINING, SWEEP = "scores/", "training/", "sweep/"
+# TensorBoard gathers charts under what stands before the slash, in alphabetical order: what a
+# sweep compares comes first, as in its table of HParams, and pictures come after the curves.
+BEST, CURVES, TRAINING = "best/", "curves/", "training/"
 # Numbers of an epoch that are no scores: charts of their own, or none.
 UNSPLIT = ("lr", "images_per_second", "seconds", "active_units")
 NOT_DRAWN = ("epoch", "step")
@@ -63,7 +64,7 @@ class TensorBoard:
             if name in NOT_DRAWN or value is None:
                 continue
             score = name.removeprefix("val_")
-            tag = f"{TRAINING}{name}" if name in UNSPLIT else f"{SCORES}{score}"
+            tag = f"{TRAINING}{name}" if name in UNSPLIT else f"{CURVES}{score}"
             folder = self._folder if score == name else self._folder / HELD_OUT
             writer = self._writer(folder)
             with writing(self._folder):
@@ -140,7 +141,9 @@ class TensorBoard:
                 writer.close()
 
 
-def write_hparams(folder: Path, settings: dict[str, Any], scores: dict[str, float]) -> None:
+def write_hparams(
+    folder: Path, settings: dict[str, Any], scores: dict[str, float], epoch: int
+) -> None:
     """A row of TensorBoard's HParams table: a column for each setting and each score.
 
     It is in the folder of the run that it tells of, so that TensorBoard lists that run alone, with
@@ -151,6 +154,8 @@ def write_hparams(folder: Path, settings: dict[str, Any], scores: dict[str, floa
     Args:
         folder: of the run; what another sweep has written there is replaced.
         settings: whole numbers are shown with decimals, unless they are given as text.
+        scores: each is a chart, too.
+        epoch: of the model that reached the scores.
     """
     from torch.utils import tensorboard
 
@@ -158,12 +163,12 @@ def write_hparams(folder: Path, settings: dict[str, Any], scores: dict[str, floa
         old.unlink()
     plain = {name: _number_or_text(value) for name, value in settings.items()}
     _, begun, ended = tensorboard.summary.hparams(plain, {})
-    writer = tensorboard.SummaryWriter(str(folder), filename_suffix=OF_SWEEP)
+    writer: Any = tensorboard.SummaryWriter(str(folder), filename_suffix=OF_SWEEP)
     with writing(folder), writer:
         for summary in (begun, ended):
             writer.file_writer.add_summary(summary)
         for name, value in scores.items():
-            writer.add_scalar(f"{SWEEP}{name}", value)
+            writer.add_scalar(f"{BEST}{name}", value, epoch)
 
 
 def side_by_side(pictures: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -190,13 +195,14 @@ def _sized(picture: torch.Tensor) -> torch.Tensor:
 def _has_charts(path: Path) -> bool:
     """Whether an event file begins with the numbers of an epoch, as they are written now."""
     with open(path, "rb") as file:
-        return SCORES.encode() in file.read(BEGINNING)
+        return CURVES.encode() in file.read(BEGINNING)
 
 
 def _number_or_text(value: Any) -> float | str:
-    """A value of a config as the HParams table takes it."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number or isinstance(value, str) else json.dumps(value)
+    """A value of a config as the HParams table takes it; it filters by no text with quotes."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    return (value if isinstance(value, str) else json.dumps(value)).replace('"', "")
 
 
 def _in_a_cell(value: Any) -> str:

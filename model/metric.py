@@ -10,14 +10,17 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 
 from model.loss import per_image
+from utils.channels import largest_channel
 
 Metric = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 
 # PSNR of an exact copy is infinite; a mean over images needs a number, so MSE stops here.
 HIGHEST_PSNR = 100.0
-SMALLEST_SSIM_SIDE = 11
+SSIM_WINDOW, SSIM_SIGMA = 11, 1.5  # pixels
+SSIM_AT_ONCE = 64  # images: what is held of them stays near the processor
 
 
 def best(mode: Literal["min", "max"]) -> Callable[[Metric], Metric]:
@@ -62,20 +65,49 @@ def ssim(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch
 
     Source: Wang et al. 2004, "Image quality assessment", equation 13.
     """
-    if min(output.shape[2:]) < SMALLEST_SSIM_SIDE:
+    if min(output.shape[2:]) < SSIM_WINDOW:
         return output.new_full((len(output),), torch.nan)
-    from torchmetrics.functional.image import structural_similarity_index_measure
+    windows = [_windows(side, output) for side in output.shape[2:]]
+    pairs = zip(output.split(SSIM_AT_ONCE), target.split(SSIM_AT_ONCE), strict=True)
+    return torch.cat([_ssim(*pair, windows, data_range) for pair in pairs])
 
-    found = structural_similarity_index_measure(
-        output, target, data_range=data_range, reduction="none"
+
+def _ssim(
+    output: torch.Tensor, target: torch.Tensor, windows: list[torch.Tensor], data_range: float
+) -> torch.Tensor:
+    """As `ssim`, of a few images."""
+    least, less = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2  # C1 and C2
+    means = [images.mean((2, 3), keepdim=True) for images in (output, target)]
+    # Variances of numbers around 0: of others float32 would keep few digits.
+    x, y = output - means[0], target - means[1]
+    down, across = windows
+    # Rows, then columns: the window is the product of two, and the mean does not mind the turn.
+    blurred = (torch.cat([x, y, x * x, y * y, x * y]) @ across).mT @ down
+    mean_x, mean_y, square_x, square_y, product = blurred.chunk(5)
+    spread = square_x + square_y - mean_x.square() - mean_y.square()
+    together = product - mean_x * mean_y
+    mean_x, mean_y = mean_x + means[0], mean_y + means[1]
+    likeness = (2 * mean_x * mean_y + least) * (2 * together + less)
+    return per_image(
+        likeness / ((mean_x.square() + mean_y.square() + least) * (spread.clamp_min(0) + less))
     )
-    return torch.as_tensor(found).reshape(-1)  # one image gives a number
+
+
+def _windows(side: int, like: torch.Tensor) -> torch.Tensor:
+    """What a row of `side` pixels is multiplied by to give its weighted means around each pixel,
+    the row mirrored at its ends, [side, side]."""
+    reach = SSIM_WINDOW // 2
+    steps = torch.arange(-reach, reach + 1, dtype=like.dtype, device=like.device)
+    weights = (-0.5 * (steps / SSIM_SIGMA).square()).exp()
+    each = torch.eye(side, dtype=like.dtype, device=like.device)[None]
+    mirrored = F.pad(each, (reach, reach), mode="reflect")[0]
+    return mirrored.unfold(1, SSIM_WINDOW, 1) @ (weights / weights.sum())
 
 
 @best("max")
 def pixel_accuracy(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch.Tensor:
     """The share of pixels whose likeliest channel is the right one, of one-hot images, [N]."""
-    return per_image((output.argmax(1) == target.argmax(1)).float())
+    return per_image((largest_channel(output) == largest_channel(target)).float())
 
 
 @best("max")
@@ -84,7 +116,7 @@ def defect_f1(output: torch.Tensor, target: torch.Tensor, data_range: float) -> 
 
     2 TP / (2 TP + FP + FN), a die counting as defective where its channel 2 is the largest.
     """
-    found, real = (maps.argmax(1).flatten(1) == 2 for maps in (output, target))
+    found, real = (largest_channel(maps).flatten(1) == 2 for maps in (output, target))
     both = 2 * (found & real).sum(1)
     all_of_them = found.sum(1) + real.sum(1)
     return torch.where(all_of_them > 0, both / all_of_them.clamp_min(1), 1.0)

@@ -1,1 +1,1 @@
-"""One page a person reads: what a test, a sweep or a study has left, in one file, report.html."""
+"""One page a person reads, report.html: what a test, a sweep or a study has left, in one file."""

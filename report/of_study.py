@@ -10,6 +10,7 @@ from report.page import write_page
 from report.strips import Interval, Row, Strips, strips
 
 MOST_NAMED = 20  # classes that are named at the top
+ON_PAPER = 6  # arms side by side; a sheet cannot be scrolled
 UNITS = {
     "absolute": "in the code's own numbers",
     "code": "in standard deviations of each code number over the training images",
@@ -95,6 +96,7 @@ def write_study_page(folder: Path, facts: StudyFacts, arms: list[StudyArm]) -> N
         "about": _about(facts, arms),
         "arms": arms,
         "best": next(arm for arm in arms if arm.is_best),
+        "arms_on_paper": ON_PAPER,
         "top": _top(arms),
         "charts": [_scores(arms), *_differences(arms)],
         "classes": evaluated,

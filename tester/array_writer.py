@@ -85,8 +85,9 @@ class Record:
 
 def _lines_of(child: Child, settings: GenerationSection) -> str:
     """A child as an element of a list in an object, after the comma of the one before it."""
-    text = json.dumps([[child.told(settings)]], indent=1)
-    return text.removeprefix("[\n [").removesuffix("\n ]\n]")
+    told = child.told(settings).items()
+    pairs = ",\n".join(f'   "{key}": {json.dumps(value)}' for key, value in told)
+    return f"\n  {{\n{pairs}\n  }}"
 
 
 def write_generated(

@@ -22,6 +22,7 @@ from utils.seed import PREVIEW, generator, mix
 COLUMNS = 8  # of a picture
 MOST_LEVELS = 12  # rows of noise
 CLOUD = 3000  # codes in the scatter
+FITTED = 600  # of them, which its plane is fitted to
 LARGEST_PRINTED = 8  # numbers of a code that fit above a picture
 INNER = (0.02, 0.98)  # the share of codes that a grid of codes spans
 
@@ -56,6 +57,8 @@ class Spread(NamedTuple):
     labels: np.ndarray
     """Their classes, [n]."""
     plane: Plane
+    deviation: torch.Tensor
+    """Of each number of a code, [D]."""
 
 
 def spread_of(evaluator: Evaluator, loader: BaseDataLoader) -> Spread:
@@ -64,7 +67,7 @@ def spread_of(evaluator: Evaluator, loader: BaseDataLoader) -> Spread:
     codes = evaluator.encode(some).flatten(1)
     plane = plane_of(codes)
     labels = loader.dataset.labels.indices[some.indices].numpy()
-    return Spread(plane.of(codes).numpy(), labels, plane)
+    return Spread(plane.of(codes).numpy(), labels, plane, codes.std(0, correction=0))
 
 
 class CodePictures(Drawer):
@@ -127,14 +130,14 @@ class CodePictures(Drawer):
         grid = Grid(rows, self.names(places), titles, title, self.dataset.legend)
         self.save("posterior.png", grid)
 
-    def code_grid(self, codes: torch.Tensor, side: int) -> None:
-        """Images decoded from a grid over a code of two numbers.
+    def code_grid(self, spread: Spread, side: int) -> None:
+        """Images decoded from a grid over a code of two numbers, which spans nearly all codes.
 
         Args:
-            codes: of the training images [N, 2]; the grid spans nearly all of them.
             side: rows and columns of the grid.
         """
-        lowest, highest = torch.quantile(codes[:100_000], torch.tensor(INNER), dim=0)
+        codes = torch.from_numpy(spread.points)
+        lowest, highest = torch.quantile(codes, torch.tensor(INNER), dim=0)
         first = torch.linspace(float(lowest[0]), float(highest[0]), side)
         second = torch.linspace(float(lowest[1]), float(highest[1]), side)
         second = second.flip(0)  # upwards, as in the scatter of the codes
@@ -149,14 +152,11 @@ class CodePictures(Drawer):
         )
         self.save("latent_grid.png", grid)
 
-    def random_codes(self, codes: torch.Tensor, seed: int) -> None:
-        """Images decoded from random codes, each with its code above it.
-
-        Args:
-            codes: of the training images [N, D]; random codes have their mean and spread.
-        """
-        noise = torch.randn((2 * COLUMNS, codes.shape[1]), generator=generator(seed, PREVIEW, 2))
-        drawn = codes.mean(0) + noise * codes.std(0)
+    def random_codes(self, spread: Spread, seed: int) -> None:
+        """Images decoded from random codes of the mean and the deviation of those of training
+        images, each with its code above it."""
+        mean, source = spread.plane.mean, generator(seed, PREVIEW, 2)
+        drawn = mean + torch.randn((2 * COLUMNS, len(mean)), generator=source) * spread.deviation
         captions = [_code_text(code) for code in drawn.tolist()]
         grid = Grid(
             _in_rows(self._decoded(drawn), COLUMNS),
@@ -198,10 +198,13 @@ class CodePictures(Drawer):
 
 
 def plane_of(codes: torch.Tensor) -> Plane:
-    """The plane of the first two principal components of codes [N, D]; of 2-D ones their own."""
+    """The plane of the first two principal components of codes [N, D]; of 2-D ones their own.
+
+    Fitted to FITTED of them at most: of long codes the time grows with the square of their number.
+    """
     if codes.shape[1] == 2:
         return Plane(codes.mean(0), None)
-    return Plane(*principal_components(codes, 2))
+    return Plane(*principal_components(codes[:: -(-len(codes) // FITTED)], 2))
 
 
 def _in_rows(entries: list, length: int) -> list[list]:

@@ -14,9 +14,9 @@ from logger.lettering import undrawable
 from tester.conformal import Conformal
 from tester.findings import class_errors, class_table, sentence, unlike_scores
 from tester.odd_pictures import SHOWN, Odd, draw_errors, draw_oddest
-from tester.page_facts import Split
+from tester.page_images import Split
 from tester.score_files import ScoreFiles, check_apart, check_disk
-from tester.scores import MODEL, Scores
+from tester.scores import MODEL, Measured, Scores
 from tester.tester import Tester, has_report, score_table, write_json
 from trainer.experiment import Experiment
 from utils.config.sections import GenerationSection
@@ -113,7 +113,7 @@ class ImagesTester(Tester):
     def report(self, folder: Path) -> None:
         """Score into `folder`, draw, and make children where they are asked for."""
         self._say_notes()
-        splits = {name: self.scorer.scores(split, name) for name, split in self.splits.items()}
+        splits = self.score()
         conformal = Conformal(splits[self.held_out].errors(), self.alpha)
         if conformal.note:
             say(conformal.note)
@@ -139,6 +139,11 @@ class ImagesTester(Tester):
             labels = np.full(len(labels), len(self._known_names()))
         new = Split(SPLIT, self.loader_of_new, measured[SPLIT].errors(), labels, self._title)
         return [*super().shown_splits(measured), new]
+
+    @property
+    def total(self) -> int:
+        """How many images are scored, the new ones among them."""
+        return super().total + self.loader_of_new.count
 
     def again(self) -> list[str]:
         """The arguments of test.py, after -r, that make this report again."""
@@ -168,13 +173,14 @@ class ImagesTester(Tester):
 
     def _score_into(self, folder: Path, conformal: Conformal) -> Scores:
         """Write the files of scores, batch by batch."""
-        scores, to_file = Scores(self.loader_of_new.count), self.experiment.dataset.to_file
+        to_file = self.experiment.dataset.to_file
         with ScoreFiles(folder, self.images, list(self.evaluator.metrics), conformal) as files:
-            for measured in self.scorer.measured(self.loader_of_new, SPLIT):
-                scores.add(measured.numbers)
+
+            def write(measured: Measured) -> None:
                 made = to_file(measured.output["reconstruction"].cpu())
                 files.add(measured.output["code"].cpu(), made, measured.numbers[MODEL])
-        return scores
+
+            return self.score_split(self.loader_of_new, SPLIT, write)
 
     def _findings(self, splits: dict[str, Scores], conformal: Conformal) -> dict[str, Any]:
         """What metrics.json says of the new images beside their scores."""

@@ -98,13 +98,6 @@ class Scorer:
                 numbers[maker] = self.evaluator.compare(make(shown), batch.images)
             yield Measured(batch, shown, output, numbers)
 
-    def scores(self, loader: BaseDataLoader, name: str) -> Scores:
-        """The scores of all images of a split."""
-        scores = Scores(loader.count)
-        for measured in self.measured(loader, name):
-            scores.add(measured.numbers)
-        return scores
-
     def as_json(self, splits: dict[str, Scores]) -> dict[str, Any]:
         """The scores of splits, and those of the baselines on them, as plain values."""
         return {

@@ -18,9 +18,10 @@ from report.of_test import write_test_page
 from tester.array_writer import check_room, write_generated
 from tester.baselines import baselines
 from tester.code_pictures import LARGEST_PRINTED, CodePictures, Spread, spread_of
-from tester.page_facts import Split, errors_by_class, gallery_of, page_facts
+from tester.page_facts import errors_by_class, page_facts
+from tester.page_images import PageImages, Split
 from tester.pictures import Pictures
-from tester.scores import Scorer, Scores
+from tester.scores import Measured, Scorer, Scores
 from trainer.evaluator import code_use
 from trainer.experiment import Experiment
 from utils.config.messages import Problem, refuse
@@ -74,6 +75,16 @@ class Tester:
     def spread(self) -> Spread:
         """Where the codes of the training images lie."""
         return spread_of(self.evaluator, self.loader)
+
+    @cached_property
+    def page_images(self) -> PageImages:
+        """The images of the page, which are picked while all are scored."""
+        return PageImages(self.spread.plane, self.total)
+
+    @property
+    def total(self) -> int:
+        """How many images are scored."""
+        return sum(split.count for split in self.splits.values())
 
     @cached_property
     def making(self) -> Making | None:
@@ -134,7 +145,26 @@ class Tester:
         are the scores without cleaning, and `psnr_gain` is what the model adds to their PSNR in
         dB.
         """
-        return {name: self.scorer.scores(split, name) for name, split in self.splits.items()}
+        return {name: self.score_split(split, name) for name, split in self.splits.items()}
+
+    def score_split(
+        self,
+        loader: BaseDataLoader,
+        name: str,
+        after_batch: Callable[[Measured], None] = lambda measured: None,
+    ) -> Scores:
+        """The scores of all images of a loader, in the one pass that the page is fed from, too.
+
+        Args:
+            name: of the split.
+            after_batch: called with each batch that has been measured.
+        """
+        scores = Scores(loader.count)
+        for measured in self.scorer.measured(loader, name):
+            scores.add(measured.numbers)
+            self.page_images.add(loader.dataset, measured)
+            after_batch(measured)
+        return scores
 
     def shown_splits(self, measured: dict[str, Scores]) -> list[Split]:
         """The splits as the page shows them."""
@@ -155,7 +185,7 @@ class Tester:
             classes: the names that the labels of `splits` count.
             notes: what it says at its top besides.
         """
-        gallery = gallery_of(splits, self.evaluator, self.spread.plane, classes)
+        gallery = self.page_images.gallery(splits, classes)
         by_class = errors_by_class(splits, classes)
         facts = page_facts(self.experiment, by_class, self.again(), list(notes))
         write_test_page(folder, facts, gallery)
@@ -238,10 +268,9 @@ class Tester:
             yield partial(pictures.prior, seed)
             yield partial(pictures.posterior, seed)
         if size <= LARGEST_PRINTED:
-            codes = self.evaluator.encode(self.loader).flatten(1)
-            yield partial(pictures.random_codes, codes, seed)
+            yield partial(pictures.random_codes, self.spread, seed)
             if size == 2:
-                yield partial(pictures.code_grid, codes, (settings and settings.grid) or 15)
+                yield partial(pictures.code_grid, self.spread, (settings and settings.grid) or 15)
 
     def _code_use(self, loader: BaseDataLoader) -> dict[str, Any]:
         """How much a VAE tells in its code; the KL of each number where they are few."""

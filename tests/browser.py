@@ -46,6 +46,11 @@ def complaints(driver):
     return [entry["message"] for entry in driver.get_log("browser")]
 
 
+def broken(driver):
+    """The errors of the page's console alone: TensorBoard has warnings of its own."""
+    return [e["message"] for e in driver.get_log("browser") if e["level"] == "SEVERE"]
+
+
 def requested(driver):
     """The addresses that the page has asked for, without those that hold their own content."""
     events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]

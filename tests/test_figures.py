@@ -97,6 +97,27 @@ def test_short_names_are_drawn_as_they_always_were():
     assert with_names.get_size_inches()[1] == pytest.approx(0.62 + 2 * 1.15 + 0.12)
 
 
+def test_each_picture_stands_at_its_place_enlarged_to_sharp_squares(tmp_path):
+    red, wide = np.zeros((2, 2, 3)), np.ones((2, 4, 3)) * 0.5
+    red[0, 1] = [1, 0, 0]
+    captions = [["one", "two"], ["three"]]
+    save_grid(Grid([[red, wide], [red]], ["", ""], [], "Images", (), captions), tmp_path / "g.png")
+    drawn = (image.imread(tmp_path / "g.png")[..., :3] * 255).round().astype(int)
+    side, cell, caption = round(1.15 * 0.92 * 130), 1.15 * 130, 0.17 * 130
+    left = round(0.12 * 130)
+    bottoms = [len(drawn) - round(0.12 * 130 + up * (cell + caption)) for up in (1, 0)]
+    for bottom in bottoms:
+        own = drawn[bottom - side + 1 : bottom - 1, left + 1 : left + side - 1]
+        assert set(map(tuple, own.reshape(-1, 3))) == {(255, 0, 0), (0, 0, 0)}
+        assert (own[: side // 2 - 2, side // 2 + 1 :] == [255, 0, 0]).all()
+    second = round(left + cell)
+    beside = drawn[bottoms[0] - side : bottoms[0], second + 2 : second + side - 2]
+    rows = (beside == 128).all((1, 2))
+    assert rows.sum() == pytest.approx(side / 2, abs=2)  # twice as wide as high, in the middle
+    assert rows[side // 2]
+    assert (beside[np.flatnonzero(rows)[-1] + 1 :] == 255).all()  # above it stands its caption
+
+
 def cloud_of(names, points):
     labels = np.arange(points) % len(names)
     spread = np.random.default_rng(0).normal(size=(points, 2))

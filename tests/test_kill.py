@@ -41,7 +41,7 @@ def test_a_run_killed_at_random_ends_bit_for_bit_the_same(tmp_path, changes, boa
     for number in range(1, killer.runs + 1 if board else 1):
         run = run_folder(tmp_path / f"run{number}")
         for folder in (run, run / "validation"):
-            assert curves(folder)["scores/loss"] == [1, 2, 3, 4, 5], f"seed {seed}"
+            assert curves(folder)["curves/loss"] == [1, 2, 3, 4, 5], f"seed {seed}"
 
 
 @pytest.mark.slow

@@ -4,7 +4,10 @@ import math
 
 import pytest
 import torch
-from torchmetrics.functional.image import peak_signal_noise_ratio
+from torchmetrics.functional.image import (
+    peak_signal_noise_ratio,
+    structural_similarity_index_measure,
+)
 
 from base.monitor import Monitor
 from model.loss import BCE, L1, MSE
@@ -49,6 +52,31 @@ def test_ssim_of_a_copy_is_1_and_of_small_images_is_unknown():
     images = torch.rand(3, 1, 12, 12)
     assert ssim(images, images, 1.0).tolist() == pytest.approx([1.0] * 3)
     assert ssim(images[..., :10], images[..., :10], 1.0).isnan().all()
+
+
+def pairs_of_images(channels, height, width):
+    """Images beside others: random, alike, the same, of one value, of two."""
+    random, other = torch.rand(2, 70, channels, height, width, generator=torch.manual_seed(0))
+    plain, edge = torch.full_like(random[:1], 0.9), torch.zeros_like(random[:1])
+    edge[..., width // 2 :] = 1
+    made = [random, random, random[:1], plain, 0.8 * plain, plain, edge, 1 - edge]
+    alike = (random + 0.01 * other).clamp(0, 1)
+    target = [other, alike, random[:1], plain, plain, random[:1], edge, edge]
+    return torch.cat(made), torch.cat(target)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("height", "width"), [(11, 11), (26, 26), (28, 13), (12, 50), (50, 50)])
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 1)])
+def test_ssim_is_that_of_torchmetrics_for_each_image(channels, height, width, low, high):
+    made, target = (low + (high - low) * own for own in pairs_of_images(channels, height, width))
+    expected = structural_similarity_index_measure(
+        made.double(), target.double(), data_range=high - low, reduction="none"
+    )
+    found = ssim(made, target, high - low)
+    assert found[:-1].tolist() == pytest.approx(expected[:-1].tolist(), abs=1e-5)
+    # White beside black is furthest from the mean: float32 keeps one digit less.
+    assert float(found[-1]) == pytest.approx(float(expected[-1]), abs=5e-5)
 
 
 @pytest.mark.parametrize("name", METRICS)

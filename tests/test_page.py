@@ -2,17 +2,24 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
+from base.base_data_loader import Batch
+from data_loader.wafers import SyntheticWafers
 from report.charts import chart, thinned
 from report.extras import extras_in
 from report.gallery import MOST, WORST, Gallery, gallery_content
 from report.history import best_epoch, charts_of, read_history
 from report.page import number, write_page
 from report.sentences import size_of_code, verdicts
-from tester.page_facts import Split, _chosen, errors_by_class
+from tester.code_pictures import Plane
+from tester.page_facts import errors_by_class
+from tester.page_images import PageImages, Split
+from tester.scores import Measured
 from tests.conftest import command, only_run, small_config, with_pictures
 from tests.reading import Page
 
@@ -182,18 +189,41 @@ def test_small_pcas_stand_beside_one_that_holds_the_image(small, written, tmp_pa
 def split_of(name, errors, labels=None):
     errors = np.asarray(errors, float)
     labels = np.zeros(len(errors), int) if labels is None else np.asarray(labels)
-    return Split(name, None, errors, labels, str)
+    return Split(name, SimpleNamespace(), errors, labels, str)
+
+
+def picked(errors, batch_size):
+    """The images of a page, picked from images whose two codes are their number."""
+    maps, picking = SyntheticWafers(12, 40), PageImages(Plane(torch.zeros(2), None), len(errors))
+    for own in torch.arange(len(errors)).split(batch_size):
+        images = maps.to_images(maps.stored[own % 40])
+        output = {"reconstruction": images, "code": own[:, None].expand(-1, 2).float()}
+        numbers = {"model": {"mse": torch.tensor(errors)[own]}}
+        picking.add(maps, Measured(Batch(images, own), images, output, numbers))
+    return picking
 
 
 def test_of_many_images_a_sample_is_shown_with_all_of_the_worst():
     errors = np.zeros(9001)
     worst = np.arange(3, 9001, 300)[:WORST]
+    errors[:2500:7] = 0.5  # the worst, until worse ones come
     errors[worst] = 1
-    chosen = _chosen([split_of("train", errors[:7000]), split_of("validation", errors[7000:])])
-    places = np.concatenate([chosen[0], chosen[1] + 7000])
-    assert set(worst.tolist()) <= set(places.tolist())
-    assert MOST * 0.7 < len(places) <= MOST
-    assert len(chosen[1]) / len(places) == pytest.approx(2001 / 9001, rel=0.05)
+    picking = picked(errors, 512)
+    assert set(worst.tolist()) <= set(picking.numbers)
+    assert MOST * 0.7 < len(picking.numbers) <= MOST
+    assert picked(errors, 7).numbers == picking.numbers
+    splits = [split_of("train", errors[:7000]), split_of("validation", errors[7000:])]
+    for split in splits:
+        split.loader.indices = torch.arange(len(split.errors)) + 10
+    gallery = picking.gallery(splits, ["none"])
+    assert gallery.points[:, 0].astype(int).tolist() == picking.numbers
+    assert gallery.errors.tolist() == errors[picking.numbers].tolist()
+    held_out = gallery.splits.count("validation")
+    assert held_out / len(picking.numbers) == pytest.approx(2001 / 9001, rel=0.05)
+    assert int(gallery.names[-held_out]) - 10 == picking.numbers[-held_out] - 7000
+    colours = SyntheticWafers(12, 40)
+    shown = colours.to_rgb(colours.to_images(colours.stored[torch.tensor(picking.numbers) % 40]))
+    assert np.array_equal(gallery.images, (shown * 255).round().numpy().astype(np.uint8))
 
 
 def test_errors_by_class_are_means_over_its_images():

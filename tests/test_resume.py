@@ -189,7 +189,7 @@ def test_no_epoch_is_twice_in_tensorboard(tmp_path):
     code, said = processes.run("-r", run / checkpoint_name(2), output=tmp_path / "out")
     assert code == 0, said
     for folder in (run, run / "validation"):
-        assert curves(folder)["scores/loss"] == [1, 2, 3, 4, 5]
+        assert curves(folder)["curves/loss"] == [1, 2, 3, 4, 5]
         assert len(list(folder.glob("events*"))) == 2
 
 

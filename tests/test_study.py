@@ -166,9 +166,20 @@ def test_the_page_has_the_numbers_of_the_table(done):
         for arm, row in rows.items():
             assert cells[arm] == row[f"f1 {own}"]
     said = page.all("main")[0].text
+    (best,) = (arm for arm, row in rows.items() if not row["difference"])
     for arm in ("noise", "flips + noise"):
-        assert f"{arm}: {rows[arm]['verdict']} (" in said
+        gain = f"{100 * float(rows[arm]['difference']):+.1f} points beside {best}"
+        assert f"{arm}: {rows[arm]['verdict']} ({gain}{within(rows[arm])}, p = " in said
     assert "class 1: 1 different image, fewer than the 2 folds" in said
+
+
+def within(row):
+    """How the interval of a difference is said, where the two folds do not agree."""
+    mean, error = float(row["difference"]), float(row["difference error"])
+    half = 12.7062 * error  # Student's t of one degree of freedom at 0.975
+    if error < 1e-12:
+        return ""
+    return f", between {100 * max(-1, mean - half):+.1f} and {100 * min(1, mean + half):+.1f}"
 
 
 def test_the_page_shows_how_arms_differ_in_each_fold(done):

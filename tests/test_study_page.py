@@ -13,6 +13,7 @@ from tests.test_page_in_browser import OVERLAPPING, STICKING_OUT
 NASTY = ["<script>alert(1)</script>", 'it\'s "quoted" & {{ 7 * 7 }} | bar',
          "\N{GRINNING FACE} – é", "x" * 60]  # fmt: skip
 FOLDS = 10
+SHEET = 718  # pixels across that a browser prints on A4
 CLASHES = """
 const found = [];
 for (const of of document.querySelectorAll(".strips li, .axis svg")) {
@@ -47,12 +48,12 @@ def arm(place, classes, is_alike):
     return StudyArm(
         name=named(place), generates=generates, is_best=place == 1,
         macro_f1=Interval(mean, None if is_alike else (mean - 0.02, mean + 0.02)),
-        balanced_accuracy=0.6 + 0.001 * place, check=None,
+        balanced_accuracy=0.6 + 0.001 * place, check=0.5,
         difference=None if place == 1 else Interval(gain, bounds), differences=gains,
         p_value=0.25 if generates else None,
         verdict="no difference seen: it is so" if generates else "",
         least_seen=0.031 if generates and not is_alike else None,
-        classes=[(0.5 + 0.001 * ((place + label) % 9), 0.4, 0.65) for label in range(classes)],
+        classes=[(0.5 + 0.001 * ((place + 5 * label) % 9), 0.4, 0.65) for label in range(classes)],
         noise={named(label): [0.1, 0.5] for label in range(classes)} if place == 2 else {},
         unit="code" if generates else "", minutes=1.5 * place,
     )  # fmt: skip
@@ -66,7 +67,7 @@ def page(folder, arms, classes, is_alike=False):
     facts = StudyFacts(
         name="it's <i>",
         description="</script><script>alert(2)</script>",
-        settings={"folds": 5, "repeats": 2, "seeds": 3, "steps": 700, "check": None},
+        settings={"folds": 5, "repeats": 2, "seeds": 3, "steps": 700, "check": "forest"},
         classes=[StudyClass(named(label), 9 + label, 8, True) for label in range(classes)]
         + [StudyClass("rare\n<b>", 2, 1, False)],
         conclusions=said, seed=7, command="python train.py -c 'a b.json'",
@@ -80,7 +81,7 @@ def read(path):
     return Page(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(("arms", "classes"), [(2, 1), (5, 6), (40, 200)])
+@pytest.mark.parametrize(("arms", "classes"), [(2, 1), (5, 6), (13, 30)])
 def test_every_name_is_text_and_has_its_row(tmp_path, arms, classes):
     found = read(page(tmp_path, arms, classes))
     assert len(found.all("script")) == 1
@@ -109,7 +110,7 @@ def test_the_best_is_marked_and_what_is_compared_is_said(tmp_path):
               for name in ("macro-F1", "balanced accuracy")}  # fmt: skip
     # 7 * place % 5 is largest, 4, at place 2; balanced accuracy grows with the place
     assert marked == {"macro-F1": [named(2)], "balanced accuracy": [named(4)]}
-    assert rows[1][heading.index("difference, points")] == "the best without"
+    assert rows[1][heading.index("difference, points")] == "– the best without"
     assert rows[0][heading.index("verdict")] == rows[0][heading.index("p")] == "–"
     # place 2: gains 0, 1, -2, -1, 0, 1, -2, -1, 0, 1 points, a mean of -0.3
     assert rows[2][heading.index("difference, points")] == "-0.3 -2.3 to +2.7"
@@ -123,7 +124,7 @@ def test_scores_that_are_all_alike_claim_no_interval(tmp_path):
     heading, *rows = found.rows("Arms")
     place = heading.index("difference, points")
     assert [row[place] for row in rows] == [
-        "+0.0 alike in all folds", "the best without", *["+0.0 alike in all folds"] * 2,
+        "+0.0 alike in all folds", "– the best without", *["+0.0 alike in all folds"] * 2,
     ]  # fmt: skip
     assert rows[2][heading.index("could have been seen, points")] == "–"
 
@@ -152,7 +153,7 @@ def test_the_page_fits_and_is_sorted_in_a_browser(tmp_path, width, arms, classes
         for script in (STICKING_OUT, OVERLAPPING, CLASHES, CUT):
             assert driver.execute_script(script) == []
         values = (
-            "return [...document.querySelectorAll('#classes tbody tr')]"
+            "return [...document.querySelectorAll('#classes .sortable tbody tr')]"
             ".map((row) => Number(row.cells[2].dataset.v))"
         )
         before = driver.execute_script(values)
@@ -168,6 +169,21 @@ def test_the_page_fits_and_is_sorted_in_a_browser(tmp_path, width, arms, classes
             ".map((row) => row.cells[5].dataset.v)"
         )
         assert driver.execute_script(cells)[-2:] == ["", ""]  # those without a p come last
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("arms", "classes"), [(7, 6), (40, 200)])
+def test_nothing_is_cut_off_on_paper(tmp_path, arms, classes):
+    with browser(SHEET) as driver:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        driver.get(page(tmp_path, arms, classes).as_uri())
+        wide = "return [...document.querySelectorAll('table')].map((e) => e.offsetWidth)"
+        widths = driver.execute_script(wide)
+        # of the arms, none of F1 for a screen, some of F1 for paper, of the noise
+        assert [bool(own) for own in widths] == [True, False, *[True] * (-(-arms // 6)), True]
+        room = "return document.querySelector('#arms').offsetWidth"
+        assert max(widths) <= driver.execute_script(room)
+        assert driver.execute_script("return document.documentElement.scrollWidth") == SHEET
 
 
 @pytest.mark.slow

@@ -45,6 +45,8 @@ def test_the_variance_of_folds_has_the_overlap_of_training_sets_added():
     # a table of Student's t with 3 degrees of freedom: 3.182 at 0.975, 0.978 at 0.8
     assert spread.half_width() == pytest.approx(3.182 * spread.error, rel=1e-3)
     assert spread.least_seen() == pytest.approx((3.182 + 0.978) * spread.error, rel=1e-3)
+    low, high = spread.interval(-1, 9)
+    assert (low, high) == (-1, pytest.approx(2.5 + 3.182 * spread.error, rel=1e-3))
     # of t = 1.7320 with 3 degrees of freedom the two-sided p is 2 (1/2 - (atan 1 + 1/2) / pi)
     t = Spread(math.sqrt(3), 1.0, 4)
     assert t.p_value() == pytest.approx(1 - 2 / math.pi * (math.pi / 4 + 0.5), rel=1e-6)
@@ -56,6 +58,7 @@ def test_differences_that_are_all_alike_show_nothing(difference):
     for count in (2, 3):
         spread = spread_of([difference] * count, count)
         assert spread.p_value() == 1
+        assert spread.interval(-1, 1) is None
         assert verdict(spread, 1.0, 1).startswith("no difference seen: it is the same in every")
 
 

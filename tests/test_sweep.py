@@ -13,7 +13,7 @@ import pytest
 
 from tests import processes
 from tests.conftest import command
-from tests.events import curve, settings_of
+from tests.events import curve, curves, settings_of
 from trainer.catalogue import catalogue
 from trainer.plan import Member, plan_sweep
 from trainer.sweep import markdown, show_in_tensorboard, sweep_table, write_table
@@ -178,7 +178,7 @@ def test_settings_with_other_scores_have_empty_cells(tmp_path):
 
 def test_hparams_have_a_column_for_whatever_any_member_changes(tmp_path):
     facts = {"parameters": 7, "code_size": 2, "compression_ratio": 8.0}
-    base = {"optimizer": {"args": {"lr": 0.5}}, "loss": {"type": "MSE"}, "augmentation": None}
+    base = {"optimizer": {"args": {"lr": 0.5}}, "metrics": ["ssim", "mse"], "augmentation": None}
     narrow = base | {"arch": {"args": {"latent": 3, "conditional": True}}}
     runs = [
         ({"arch.args.latent": 3, "arch.args.conditional": True}, narrow, "narrow"),
@@ -190,7 +190,8 @@ def test_hparams_have_a_column_for_whatever_any_member_changes(tmp_path):
         (folder / "0102_030405" / "test").mkdir(parents=True)
         (folder / "0102_030405" / "test" / "metrics.json").write_text("{}")
         member = Member(place, overrides, 7, config, folder, label)
-        results.append((member, {"splits": {"train": scores_of(0.5 + place)}, **facts}))
+        report = {"epoch": 4, "splits": {"train": scores_of(0.5 + place)}, **facts}
+        results.append((member, report))
     (tmp_path / "hparams" / "of an earlier version").mkdir(parents=True)
     for _ in range(2):
         show_in_tensorboard(sweep_table(results), results, tmp_path)
@@ -201,11 +202,11 @@ def test_hparams_have_a_column_for_whatever_any_member_changes(tmp_path):
         "optimizer.args.lr": 0.5, "augmentation": "null",
     }  # fmt: skip
     assert settings_of(second) == {
-        "label": 'optimizer.args.lr 0.25, augmentation [1, "a"]', "seed": "7",
-        "optimizer.args.lr": 0.25, "augmentation": '[1, "a"]',
+        "label": "optimizer.args.lr 0.25, augmentation [1, a]", "seed": "7",
+        "optimizer.args.lr": 0.25, "augmentation": "[1, a]",
     }  # fmt: skip
-    assert curve(second, "sweep/mse") == [(0, 1.5)]
-    assert curve(second, "sweep/corrupted mse") == [(0, 3.0)]
+    assert curve(second, "best/mse") == [(4, 1.5)]
+    assert list(curves(second)) == ["best/mse"]
     assert len(list(second.glob("events.*"))) == 1
 
 

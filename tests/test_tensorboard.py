@@ -30,14 +30,14 @@ def test_training_and_validation_are_curves_of_one_chart(run):
     numbers = numbers_of(run)
     for name in ("loss", "reconstruction", "kl", "psnr"):
         for folder, key in ((run, name), (run / "validation", f"val_{name}")):
-            points = curve(folder, f"scores/{name}")
+            points = curve(folder, f"curves/{name}")
             assert [epoch for epoch, _ in points] == [1, 2, 3, 4, 5]
             expected = [line[key] for line in numbers]
             assert [value for _, value in points] == pytest.approx(expected)
     training = {"training/lr", "training/seconds", "training/images_per_second",
                 "training/active_units"}  # fmt: skip
-    assert {tag for tag in curves(run) if not tag.startswith("scores/")} == training
-    assert not [tag for tag in curves(run / "validation") if not tag.startswith("scores/")]
+    assert {tag for tag in curves(run) if not tag.startswith("curves/")} == training
+    assert not [tag for tag in curves(run / "validation") if not tag.startswith("curves/")]
     tags = accumulated(run).Tags()
     assert tags["histograms"] == ["kl of each code number"]
     assert tags["graph"]
@@ -116,7 +116,7 @@ def test_a_killed_run_has_every_epoch_once_and_none_is_lost(tmp_path):
     assert processes.finish(process) == -9
     run = run_folder(tmp_path)
     for folder in (run, run / "validation"):
-        assert curves(folder)["scores/loss"] == [1, 2]
+        assert curves(folder)["curves/loss"] == [1, 2]
     resume(run)
     for folder in (run, run / "validation"):
         for epochs in curves(folder).values():
@@ -131,6 +131,6 @@ def test_curves_begin_at_the_first_epoch_whatever_a_run_was_begun_with(tmp_path)
         resume(run, "-s", "trainer.tensorboard=true", f"trainer.epochs={epochs}")
         for folder in (run, run / "validation"):
             expected = list(range(1, epochs + 1))
-            assert curves(folder)["scores/psnr"] == expected
-    points = dict(curve(run / "validation", "scores/loss"))
+            assert curves(folder)["curves/psnr"] == expected
+    points = dict(curve(run / "validation", "curves/loss"))
     assert points[2] == pytest.approx(44.33553886413574)  # as its metrics.jsonl has it

@@ -12,7 +12,7 @@ from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
 from model.loss import BaseLoss
-from model.metric import SMALLEST_SSIM_SIDE
+from model.metric import SSIM_WINDOW
 from model.network import REACH
 from model.sizes import shape_text
 from trainer.catalogue import build_model
@@ -166,8 +166,8 @@ def _check_images(
             "two classes at least, or leave it out"
         )
         yield Problem("arch.args.conditional", True, rule)
-    if "ssim" in config.metrics and min(dataset.shape[1:]) < SMALLEST_SSIM_SIDE:
-        rule = f"needs {SMALLEST_SSIM_SIDE} pixels a side, images are {shape_text(dataset.shape)}"
+    if "ssim" in config.metrics and min(dataset.shape[1:]) < SSIM_WINDOW:
+        rule = f"needs {SSIM_WINDOW} pixels a side, images are {shape_text(dataset.shape)}"
         yield Problem("metrics", "ssim", rule)
     if loss.needs_probabilities and network.output_activation != "sigmoid":
         rule = 'needs reconstructions in [0, 1]; end the decoder with "activation": "sigmoid"'

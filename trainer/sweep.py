@@ -155,9 +155,11 @@ def show_in_tensorboard(
     members = [member for member, _ in results]
     splits = dict(zip(dict.fromkeys(member.place for member in members), table, strict=True))
     for member, report in results:
-        flat = _flat_scores(report["splits"][splits[member.place]["split"]])
-        numbers = {name: value for name, value in flat.items() if value is not None}
-        write_hparams(reports_of(member)[-1].parent.parent, _settings(member, members), numbers)
+        scores = report["splits"][splits[member.place]["split"]]
+        watched = ("loss", *member.config["metrics"])
+        numbers = {name: scores[name] for name in watched if scores.get(name) is not None}
+        run = reports_of(member)[-1].parent.parent
+        write_hparams(run, _settings(member, members), numbers, report["epoch"])
 
 
 def _settings(member: Member, members: list[Member]) -> dict[str, Any]:

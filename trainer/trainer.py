@@ -188,10 +188,8 @@ class Trainer(BaseTrainer):
 
     def _finish_batch(self) -> None:
         """Count a batch, and the update that ends with it."""
-        is_update = self.updates.ends_with(self.trained)
-        self.trained = min(self.trained + self.loader.images_per_step, self.loader.count)
-        self.updates.gathered = 0 if is_update else self.updates.gathered + 1
-        if is_update:
+        self.trained = self.updates.finish_batch(self.trained)
+        if not self.updates.gathered:
             self.finish_step()
 
     def within_epoch(self) -> dict[str, Any]:

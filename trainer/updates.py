@@ -17,9 +17,10 @@ class Updates:
 
     def __init__(self, loader: BaseDataLoader, batches: int) -> None:
         self.loader, self.batches, self.gathered = loader, batches, 0
+        # Counted once, for a step of a small network takes no longer than counting does.
+        self._count, self._at_a_time = loader.count, loader.images_per_step
         # As if it were one batch: there are never more images in it than in an epoch.
-        most = -(-loader.count // loader.ranks.count)
-        self.images = min(loader.batch_size * batches, most)
+        self.images = min(loader.batch_size * batches, -(-self._count // loader.ranks.count))
 
     def __len__(self) -> int:
         """The updates of an epoch."""
@@ -44,5 +45,10 @@ class Updates:
         Args:
             trained: images of the epoch before it.
         """
-        is_last = trained + self.loader.images_per_step >= self.loader.count
+        is_last = trained + self._at_a_time >= self._count
         return is_last or self.gathered + 1 == self.batches
+
+    def finish_batch(self, trained: int) -> int:
+        """Count the batch in training -> the images of the epoch that are trained with it."""
+        self.gathered = 0 if self.ends_with(trained) else self.gathered + 1
+        return min(trained + self._at_a_time, self._count)
