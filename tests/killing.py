@@ -56,7 +56,7 @@ def from_files(folder):
 
 def write_config(folder, changes=None, **trainer):
     """The experiment as a file in `folder`, saving below it."""
-    config = json.loads(json.dumps(EXPERIMENT)) | (changes or {})
+    config = json.loads(json.dumps(EXPERIMENT | (changes or {})))  # nobody's dict is changed
     config["trainer"] |= {"save_dir": str(folder / "saved"), **trainer}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.json"

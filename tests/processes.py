@@ -78,7 +78,7 @@ def _main_of(script):
     return module.main
 
 
-def finish(process, seconds=120):
+def finish(process, seconds=300):
     """Wait for a process and return its exit code; end it where it hangs."""
     process.join(seconds)
     if process.is_alive():
