@@ -4,7 +4,10 @@ import base64
 import json
 import shutil
 import subprocess
+import tempfile
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -68,27 +71,31 @@ def screenshot(driver, path, most=8000):
     path.write_bytes(base64.b64decode(shot["data"]))
 
 
-def faults_for_readers(page, scheme, folder, width=390):
-    """The serious faults that axe-core finds in a page, in a "light" or "dark" scheme.
-
-    Args:
-        folder: where npm may put axe-core; where there is no npm, the test is skipped.
-    """
+@cache
+def axe():
+    """The script of axe-core; the test is skipped where npm cannot fetch it."""
     npm = shutil.which("npm")
     if not npm:
         pytest.skip("needs npm")
-    got = subprocess.run(
-        [npm, "install", "--prefix", folder, "--no-save", "--ignore-scripts", AXE],
-        capture_output=True, timeout=120, check=False,
-    )  # fmt: skip
-    if got.returncode:
-        pytest.skip("npm cannot fetch axe-core")
-    axe = (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        got = subprocess.run(
+            [npm, "install", "--prefix", folder, "--no-save", "--ignore-scripts", AXE],
+            capture_output=True, timeout=300, check=False,
+        )  # fmt: skip
+        if got.returncode:
+            pytest.skip("npm cannot fetch axe-core")
+        path = Path(folder, "node_modules", "axe-core", "axe.min.js")
+        return path.read_text(encoding="utf-8")
+
+
+def faults_for_readers(page, scheme, width=390):
+    """The serious faults that axe-core finds in a page, in a "light" or "dark" scheme."""
+    script = axe()
     with browser(width) as driver:
         feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
         driver.get(page.as_uri())
-        driver.execute_script(axe)
+        driver.execute_script(script)
         found = driver.execute_async_script(
             "const done = arguments[0]; axe.run().then((found) => done(found.violations.map("
             "(v) => [v.impact, v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))])))"

@@ -108,12 +108,13 @@ def has_both_curves(driver, path):
 
 
 def for_readme(driver, name, folder):
-    """Take the README's picture `name`, in few colours."""
+    """Take the README's picture `name`."""
     path = folder / name
     screenshot(driver, path)
     with Image.open(path) as shot:
-        small = shot.convert("RGB").quantize(128, dither=Image.Dither.NONE)
-    small.save(path, optimize=True)
+        colours = Image.Quantize.MAXCOVERAGE  # the rare ones of points and lines as well
+        content = shot.convert("RGB").quantize(256, colours, dither=Image.Dither.NONE)
+    content.save(path, optimize=True)
     assert path.stat().st_size < LARGEST
     if to := os.environ.get("SCREENSHOTS"):
         (Path(ROOT, to) / name).write_bytes(path.read_bytes())
@@ -211,7 +212,7 @@ def test_a_sweep_is_a_table_of_its_runs_and_no_others(of_sweep, swept, tmp_path)
 def test_the_page_of_a_run_is_pictured(run, tmp_path):
     from selenium.webdriver import Keys
 
-    with browser(1040, 900) as driver:
+    with browser(1110, 900) as driver:
         driver.get((run / "test" / "report.html").as_uri())
         driver.execute_script(SHORTENED)
         driver.find_element("id", "plot").send_keys(Keys.HOME)

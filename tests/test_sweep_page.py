@@ -86,8 +86,8 @@ def test_the_page_of_a_sweep_works_in_a_browser(sweep, width):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault_in_the_page_of_a_sweep(sweep, tmp_path, scheme):
-    assert faults_for_readers(sweep / "report.html", scheme, tmp_path) == []
+def test_axe_finds_no_serious_fault_in_the_page_of_a_sweep(sweep, scheme):
+    assert faults_for_readers(sweep / "report.html", scheme) == []
 
 
 @pytest.mark.parametrize(
