@@ -183,15 +183,15 @@ def _choice(labels: list[int], rounds: list[_Round], levels: list[float]) -> Cho
     """The most noise up to which children of some classes are as good as without it."""
     originals, *curve = _steps(labels, rounds, levels)
     good = 1
-    while good < len(curve) and not _lacks(curve[good], curve[0]):
+    while good < len(curve) and not lacks(curve[good], curve[0]):
         good += 1
     if good == 1:
-        reason = f"the least that was tried, though already there {_lacks(curve[1], curve[0])}"
+        reason = f"the least that was tried, though already there {lacks(curve[1], curve[0])}"
     elif good == len(curve):
         reason = "the most that was tried, and children are still as good as without noise"
     else:
-        reason = f"at {curve[good].noise:g} {_lacks(curve[good], curve[0])}"
-    if lack := _lacks(curve[0], originals):
+        reason = f"at {curve[good].noise:g} {lacks(curve[good], curve[0])}"
+    if lack := lacks(curve[0], originals):
         reason += f"; beside their originals {lack} even without noise"
     return Choice(labels, curve[max(good - 1, 1)].noise, reason, originals, curve)
 
@@ -209,7 +209,7 @@ def _steps(labels: list[int], rounds: list[_Round], levels: list[float]) -> Iter
         yield Step(level, float(np.mean(kept)), float(np.mean(found)) if found else None)
 
 
-def _lacks(step: Step, other: Step) -> str:
+def lacks(step: Step, other: Step) -> str:
     """What images have less of than others, '' where they are as good."""
     if step.class_kept < other.class_kept - KEPT:
         return f"class kept falls to {step.class_kept:.2f} from {other.class_kept:.2f}"

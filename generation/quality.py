@@ -32,7 +32,7 @@ MOST_CLASSES = 16  # the largest of more are measured
 MOST_TRAINING, MOST_HELD_OUT = 4000, 1000  # real images that are looked at
 FEWEST = 10  # held-out images of a class that its children are compared with
 HALVES = 10  # ways to halve the held-out images, to compare them with themselves
-MOST_LEVELS = 6  # of noise
+MOST_LEVELS = 6  # of noise, beside none
 STEPS = (0.5, 1.0, 2.0, 4.0)  # levels of noise measured, as multiples of a single one
 ALL = "all classes"
 COMPARED = ("density", "coverage", "null_coverage", "kid", "kid_p")  # with held-out images
@@ -94,15 +94,16 @@ def measure_quality(maker: Generator, held_out: BaseDataLoader, seed: int) -> Qu
 
 
 def _levels(maker: Generator) -> list[float]:
-    """The levels of the config, some of them where they are many; around a single one further
-    ones, so that there is a curve."""
-    levels = sorted(set(maker.settings.levels()))
+    """No noise, which tells what noise does from what encoding and decoding do, and the levels of
+    the config, some of them where they are many; around a single one further ones, so that there
+    is a curve."""
+    levels = sorted({*maker.settings.levels()} - {0.0})
     if len(levels) == 1:
-        return sorted({step * levels[0] for step in STEPS})
-    if len(levels) <= MOST_LEVELS:
-        return levels
-    places = np.linspace(0, len(levels) - 1, MOST_LEVELS).round().astype(int)
-    return [levels[place] for place in places]
+        levels = sorted({step * levels[0] for step in STEPS})
+    if len(levels) > MOST_LEVELS:
+        places = np.linspace(0, len(levels) - 1, MOST_LEVELS).round().astype(int)
+        levels = [levels[place] for place in places]
+    return [0.0, *levels]
 
 
 def _made(

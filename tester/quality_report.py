@@ -1,13 +1,15 @@
 """What test.py says of how good the children are: numbers, and a picture to choose noise by."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from base.base_data_loader import BaseDataLoader
 from generation.making import Making
 from generation.quality import ALL, FEWEST, Group, Quality, Row, as_json, measure_quality
 from logger.lettering import class_names
 from logger.panels import Curve, Panel, Panels, save_panels
+from report.sentences import SPLITS
+from tester.quality_words import UNITS, summary
 from utils.output import say
 
 SHOWN = {"class_kept": "class kept", "new": "new", "density": "density"}
@@ -15,15 +17,24 @@ EXPLANATION = (
     "Class kept: the share of children that a small classifier, trained on the real training "
     "images, puts in their class.",
     "New: the share of children that are no near copies of a training image.",
-    "Density: 1 where children lie as thickly among held-out real images as those do themselves, "
+    "Density: 1 where children lie as thickly among the {real} as those do themselves, "
     "0 where they are unlike any of them.",
     'How to read it: too little noise makes copies, so that "new" is low. Too much makes images '
     'of no class, so that "class kept" and "density" fall.',
     "Right is the most noise at which both are still about as high as the dashed lines, those of "
-    "held-out real images.",
+    "the {real}. What is lost at noise 0 already is lost by decoding, not by noise.",
     "For comparison: copies of the originals, which are never new, and the originals turned or "
     "mirrored.",
 )
+
+
+class Words(NamedTuple):
+    """What the picture calls things."""
+
+    unit: str
+    """Of the noise, as the config has it."""
+    real: str
+    """The images that children are held beside: "validation images"."""
 
 
 def report_quality(
@@ -56,34 +67,36 @@ def _measured(
     quality = measure_quality(maker, loader, seed)
     names = maker.loader.dataset.labels.names
     chosen = choice.levels() if choice else {}
-    draw_quality(quality, names, maker.settings.unit, chosen, folder / "quality.png")
+    words = Words(maker.settings.unit, SPLITS[split])
+    draw_quality(quality, names, words, chosen, folder / "quality.png")
     asked = [choice.typical] if choice else maker.settings.levels()
-    say(
-        _sentence(
-            quality, next(level for level in [*asked, *quality.levels] if level in quality.levels)
-        )
-    )
+    level = next(level for level in [*asked, *quality.levels[1:], 0.0] if level in quality.levels)
+    say(_sentence(quality, level, SPLITS[split]))
+    classes = as_json(quality, names)
+    said = summary(classes[0]["rows"], level, SPLITS[split], maker.settings.method)
     return {
+        "summary": said or None,
         "held_out": {"split": split, "count": loader.count},
         "unit": maker.settings.unit,
         "levels": quality.levels,
         "classes_left_out": quality.left_out,
-        "classes": as_json(quality, names),
+        "classes": classes,
     }
 
 
 def draw_quality(
-    quality: Quality, names: tuple[str, ...], unit: str, chosen: dict[int, float], path: Path
+    quality: Quality, names: tuple[str, ...], words: Words, chosen: dict[int, float], path: Path
 ) -> None:
     """For each class a chart over the levels of noise.
 
     Args:
+        words: what its noise is measured in, and what the held-out images are.
         chosen: the level of each class, where it was chosen for it.
     """
     short = class_names(names)
     panels = []
     for group in quality.groups:
-        panel = _panel(group, ALL if group.label is None else short[group.label])
+        panel = _panel(group, ALL if group.label is None else short[group.label], words.real)
         if group.label in chosen:
             panel = panel._replace(note=f"{panel.note}; chosen: {chosen[group.label]:g}")
         panels.append(panel)
@@ -91,12 +104,12 @@ def draw_quality(
     if quality.left_out:
         title += f" (the {len(panels) - 1} largest of {len(panels) - 1 + quality.left_out})"
     ticks = ["copies", *(f"{level:g}" for level in quality.levels), "turned"]
-    axis = "noise" if unit == "absolute" else f"noise, in units of: {unit}"
-    picture = Panels(panels, ticks, 1, axis, "held-out real images", title, EXPLANATION)
+    told = [line.format(real=words.real) for line in EXPLANATION]
+    picture = Panels(panels, ticks, 1, f"noise, {UNITS[words.unit]}", words.real, title, told)
     save_panels(picture, path)
 
 
-def _panel(group: Group, title: str) -> Panel:
+def _panel(group: Group, title: str, real: str) -> Panel:
     order = {"copies": 0, "children": 1, "symmetries": 2}
     made = sorted((row for row in group.rows if row.made_by in order),
                   key=lambda row: (order[row.made_by], row.noise or 0.0))  # fmt: skip
@@ -109,14 +122,14 @@ def _panel(group: Group, title: str) -> Panel:
         )
         for name, shown in SHOWN.items()
     }
-    note = f"{group.training:,} training, {group.held_out:,} held out"
+    note = f"{group.training:,} training, {group.held_out:,} {real.removesuffix(' images')}"
     if is_small:
         note += ": too few to compare"
     return Panel(title, curves, note)
 
 
-def _sentence(quality: Quality, level: float) -> str:
-    """The children of a level in words, all classes together, beside held-out real images."""
+def _sentence(quality: Quality, level: float, held: str) -> str:
+    """The children of a level in words, all classes together, beside the held-out images."""
 
     def told(row: Row) -> list[str]:
         values = [row.measures[name].value for name in SHOWN]
@@ -129,4 +142,4 @@ def _sentence(quality: Quality, level: float) -> str:
         f"{name} {own} ({other})"
         for name, own, other in zip(SHOWN.values(), made, real, strict=True)
     )
-    return f"children at noise {level:g}, and held-out real images: {parts}; see quality.png"
+    return f"children at noise {level:g}, and {held}: {parts}; see quality.png"

@@ -16,7 +16,9 @@ from generation.classifier import (
     train_classifier,
 )
 from logger.panels import TOP, Curve, Panel, Panels, draw_panels
+from tester.quality_words import summary
 from tests.conftest import command, only_run, with_pictures
+from tests.reading import Page
 
 SHAPES = [(1, 1, 1), (3, 26, 26), (1, 28, 28), (3, 33, 50), (2, 1, 7)]
 
@@ -136,15 +138,54 @@ def rows_of(run, name):
 def test_the_report_has_a_curve_beside_copies_symmetries_and_held_out_images(tested):
     run, said = tested
     quality = json.loads((run / "test" / "quality.json").read_text())
-    assert quality["levels"] == [0.25, 0.5, 1, 2]
+    assert quality["levels"] == [0, 0.25, 0.5, 1, 2]
     assert quality["held_out"] == {"split": "validation", "count": 60}
     assert len(quality["classes"]) == 10
     rows = rows_of(run, "all classes")
     assert list(rows) == [
-        ("children", 0.25), ("children", 0.5), ("children", 1), ("children", 2),
+        ("children", 0), ("children", 0.25), ("children", 0.5), ("children", 1), ("children", 2),
         ("copies", None), ("symmetries", None), ("held out", None),
     ]  # fmt: skip
-    assert "children at noise 0.5, and held-out real images: class kept" in said
+    assert "children at noise 0.5, and validation images: class kept" in said
+    assert quality["summary"].startswith("Children at noise 0.5 keep their class in ")
+    page = Page((run / "test" / "report.html").read_text(encoding="utf-8"))
+    assert quality["summary"] in [item.text for item in page.all("li")]
+
+
+def told(plain, made, held=(0.85, 1.0), turned=(0.82, 0.95), method="noise"):
+    """What is said where (class kept, density) are so."""
+    makers = [("children", 0.0, plain), ("children", 0.5, made), ("held out", None, held),
+              ("symmetries", None, turned)]  # fmt: skip
+    rows = [
+        {"made_by": maker, "noise": noise, "class_kept": kept, "density": dense, "new": 0.5}
+        for maker, noise, (kept, dense) in makers
+    ]
+    return summary(rows, 0.5, "validation images", method)
+
+
+def test_the_summary_says_whether_the_noise_or_the_reconstruction_loses_the_class():
+    assert told((0.41, 0.9), (0.4, 0.9)) == (
+        "Children at noise 0.5 keep their class in 40% of cases (density 0.90); validation images "
+        "in 85% of cases (density 1.00); turned originals in 82% of cases (density 0.95). So "
+        "they are worse than validation images and turned originals; 50% of them are no near "
+        "copies of training images, of the validation images 50%. Without noise it is 41% of "
+        "cases (density 0.90): the reconstruction is what makes them worse, not the noise."
+    )
+    assert told((0.8, 1.0), (0.4, 1.0)).endswith("the noise is what makes them worse.")
+    assert told((0.6, 1.0), (0.4, 1.0)).endswith(
+        "the reconstruction makes them worse, and the noise does so further."
+    )
+    assert "the method, gaussian, is" in told((0.4, 1.0), (0.4, 1.0), method="gaussian")
+
+
+def test_the_summary_goes_by_the_rule_that_noise_is_chosen_by():
+    good = told((0.4, 0.5), (0.81, 0.91))
+    assert "they are no worse than validation images and turned originals;" in good
+    assert "Without noise" not in good
+    assert "they are worse than validation images, but no worse than turned originals" in told(
+        (0.8, 1.0), (0.81, 0.86)
+    )
+    assert told((0.8, None), (0.8, None), held=(0.8, None)) == ""
 
 
 def test_the_report_tells_copies_from_children_and_much_noise_from_little(tested):
