@@ -109,7 +109,7 @@ def draw_quality(
     save_panels(picture, path)
 
 
-def _panel(group: Group, title: str, real: str) -> Panel:
+def _panel(group: Group, title: str, held_out: str) -> Panel:
     order = {"copies": 0, "children": 1, "symmetries": 2}
     made = sorted((row for row in group.rows if row.made_by in order),
                   key=lambda row: (order[row.made_by], row.noise or 0.0))  # fmt: skip
@@ -122,7 +122,7 @@ def _panel(group: Group, title: str, real: str) -> Panel:
         )
         for name, shown in SHOWN.items()
     }
-    note = f"{group.training:,} training, {group.held_out:,} {real.removesuffix(' images')}"
+    note = f"{group.training:,} training, {group.held_out:,} {held_out.removesuffix(' images')}"
     if is_small:
         note += ": too few to compare"
     return Panel(title, curves, note)
