@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,25 @@ KNOWN = {
 }
 
 
-SHOWN = ("noise", "images", "class_kept", "new", "density", "coverage", "to_nearest_pixels")
+# What is shown of quality.json -> its heading; an arrow where more is better.
+SHOWN = {"noise": "noise", "images": "images", "class_kept": "class kept ↑", "new": "new ↑",
+         "density": "density ↑", "coverage": "coverage ↑",
+         "to_nearest_pixels": "to nearest pixels"}  # fmt: skip
+MAKERS = {"copies": "copies of originals", "symmetries": "turned originals"}
+HOW_READ = (
+    "↑: more is better, up to about what the {real} have; above that a number is no merit.",
+    "New: the share of images that are further from the nearest training image than that one is "
+    "from its own nearest, in the features of the classifier. Only near copies fail it: images "
+    "unlike anything real count as new, too, so it says nothing without density.",
+    "To nearest pixels: the median distance to the nearest training image, in pixels: 0 is an "
+    "exact copy. It has no better direction. An image can be far in pixels and near in features, "
+    "as a turned one may be, so the two can disagree.",
+    "Density: 1 where images lie as thickly among the {real} as those do themselves. Coverage: "
+    "the share of the {real} that have such an image nearby.",
+    "All classes: of the images made each class has the share that it has among the {real}, so "
+    "they are fewer than those of the classes together. Density and coverage of the {real} "
+    "themselves are those of one half beside the other.",
+)
 
 
 class Table(NamedTuple):
@@ -29,6 +48,8 @@ class Table(NamedTuple):
     title: str
     names: list[str]
     rows: list[list[Any]]
+    told: Sequence[str] = ()
+    """How it is read, beneath it."""
 
 
 class Extra(NamedTuple):
@@ -62,17 +83,24 @@ def _tables_of_quality(path: Path) -> list[Table]:
         [", ".join(own["labels"]), own["noise"], own["reason"]]
         for own in content.get("chosen", [])
     ]
+    real = f"{content.get('held_out', {}).get('split', 'held-out')} images"
+    makers = MAKERS | {"held out": real}
     rows = [
-        [group["class"], row["made_by"], *(row[name] for name in SHOWN)]
+        [
+            group["class"],
+            makers.get(row["made_by"], row["made_by"]),
+            *(row[name] for name in SHOWN),
+        ]
         for group in content.get("classes", [])
         for row in group["rows"]
     ]
-    names = ["class", "made by", *(name.replace("_", " ") for name in SHOWN)]
+    names = ["class", "made by", *SHOWN.values()]
+    told = [line.format(real=real) for line in HOW_READ]
     tables = (
         [Table("The noise of each class", ["class", "noise", "why"], chosen)] if chosen else []
     )
     return tables + (
-        [Table("Children and what they are held beside", names, rows)] if rows else []
+        [Table("Children and what they are held beside", names, rows, told)] if rows else []
     )
 
 

@@ -1,4 +1,4 @@
-"""A run's metrics.jsonl as curves: training beside held-out images, and the best epoch."""
+"""A run's metrics.jsonl as curves: training beside validation images, and the best epoch."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from report.charts import Chart, Points, chart
 from report.page import number
 
-HELD_OUT = "val_"
+VALIDATION = "val_"
 # Numbers of an epoch that say how it went, not how good it is.
 UNSHOWN = ("epoch", "step", "images_per_second", "seconds")
 
@@ -46,11 +46,11 @@ def points_of(epochs: list[dict[str, Any]], name: str) -> Points:
 
 def charts_of(epochs: list[dict[str, Any]], best: int | None) -> list[Chart]:
     """A chart for each number: the loss first, the learning rate last."""
-    found = dict.fromkeys(name.removeprefix(HELD_OUT) for own in epochs for name in own)
+    found = dict.fromkeys(name.removeprefix(VALIDATION) for own in epochs for name in own)
     names = [name for name in found if name not in (*UNSHOWN, "lr")]
     charts = []
     for name in [*sorted(names, key=lambda name: name != "loss"), "lr"]:
-        both = {"training": name, "held out": HELD_OUT + name}
+        both = {"training": name, "validation": VALIDATION + name}
         curves = {of: points for of, key in both.items() if (points := points_of(epochs, key))}
         if name in ("lr", "active_units"):
             curves = {name: points_of(epochs, name)}

@@ -105,7 +105,7 @@ def _curves(monitor: str, members: list[SweepMember]) -> tuple[Chart | None, lis
             drawn.append(member)
     if not curves:
         return None, []
-    title = (watched or "loss").replace("val_", "held out ").replace("_", " ")
+    title = (watched or "loss").replace("val_", "validation ").replace("_", " ")
     least = min(points[-1][1] for points in curves.values())
     most = max(points[-1][1] for points in curves.values())
     told = f"after its last epoch between {number(float(least))} and {number(float(most))}"

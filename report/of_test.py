@@ -9,7 +9,15 @@ from report.gallery import Gallery, gallery_content
 from report.history import best_epoch, charts_of, read_history
 from report.page import number, write_page
 from report.pictures import pictures_in
-from report.sentences import SPLITS, is_copy, maker_name, size_of_code, verdicts
+from report.sentences import (
+    SPLITS,
+    is_copy,
+    maker_name,
+    numbers_of_image,
+    relative_size,
+    size_of_code,
+    verdicts,
+)
 
 
 class Facts(NamedTuple):
@@ -50,7 +58,7 @@ def write_test_page(folder: Path, facts: Facts, gallery: Gallery) -> None:
         "is_copy": is_copy(report),
         "splits": {name: SPLITS[name] for name in report["splits"]},
         "charts": charts_of(epochs, best),
-        "epoch_told": _epoch_told(best, monitor, report["epoch"], len(epochs)),
+        "epoch_told": epoch_told(best, monitor, report["epoch"], epochs),
         "pictures": pictures_in(folder),
         "extras": extras_in(folder),
         "gallery": gallery_content(gallery),
@@ -97,8 +105,8 @@ def _about(facts: Facts, report: dict[str, Any]) -> list[tuple[str, str]]:
         *((name, part["type"]) for name, part in parts.items()),
         ("Images", counts),
         ("Parameters", number(report["parameters"])),
-        ("Numbers in a code", number(report["code_size"])),
-        ("Compression ratio", f"{report['compression_ratio']:.3g}"),
+        ("An image", numbers_of_image(report)),
+        ("A code", f"{report['code_size']:,} numbers, {relative_size(report)}"),
         ("Checkpoint", report["checkpoint"]),
         ("Epoch", str(report["epoch"])),
         ("Changed for this test", ", ".join(report["changed"]) or "nothing"),
@@ -124,10 +132,14 @@ def _hardest(facts: Facts) -> list[str]:
     return []
 
 
-def _epoch_told(best: int | None, monitor: str, tested: int, trained: int) -> str:
-    if not trained:
+def epoch_told(best: int | None, monitor: str, tested: int, epochs: list[dict[str, Any]]) -> str:
+    """Which epoch was tested, and which is the best of those that the run has trained."""
+    if not epochs:
         return f"This test is of epoch {tested}; the run has left no metrics.jsonl."
-    told = f"The run trained {trained:,} epochs; this test is of epoch {tested}."
+    told = f"The run trained {len(epochs):,} epochs; this test is of epoch {tested}."
     if best is None:
         return told
-    return f"{told} The best by '{monitor}' is epoch {best}, the dotted line."
+    told += f" The best by '{monitor}' is epoch {best}, the dotted line."
+    if best == epochs[-1]["epoch"]:
+        told += " That is the last one: the model may still get better, so train longer."
+    return told

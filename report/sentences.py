@@ -1,11 +1,13 @@
 """What the scores of a test say, in plain sentences that the numbers support."""
 
+import math
 from typing import Any
 
 from report.page import number
 
 HELD_OUT = ("test", "validation", "train")  # which split is spoken of, the first that there is
 ALIKE = 0.05  # errors that differ by a smaller share count as the same
+LOW = 0.05  # of the mean image's error, up to which a model's is that of a good copy
 SPLITS = {"train": "training images", "validation": "validation images", "test": "test images",
           "images": "new images"}  # fmt: skip
 MAKERS = {"model": "this model", "mean_image": "mean image", "corrupted": "no cleaning"}
@@ -37,24 +39,49 @@ def verdicts(report: dict[str, Any]) -> list[str]:
     said = [_against_mean(split, own["mse"], others["mean_image"][split]["mse"])]
     said += _against_pca(report, split) if "pca" in others else []
     if split != "train":
+        said.append(_pca_ahead(report, "train"))
         said.append(_gap(split, own["mse"], report["splits"]["train"]["mse"]))
     if "corrupted" in own:
         said.append(_cleaning(split, own))
     return [sentence for sentence in said if sentence]
 
 
-def size_of_code(report: dict[str, Any]) -> str:
-    """How the code compares with the image."""
+def numbers_of_image(report: dict[str, Any]) -> str:
+    """The size of an image and how many numbers that is: "3 x 26 x 26 = 2,028 numbers"."""
+    shape = report["image_shape"]
+    return f"{' x '.join(map(str, shape))} = {math.prod(shape):,} numbers"
+
+
+def relative_size(report: dict[str, Any]) -> str:
+    """How large the code is beside the image."""
     ratio = report["compression_ratio"]
-    size = f"{report['code_size']:,} numbers"
-    if ratio > 1:
-        return f"The code, {size}, is {number(float(ratio))} times smaller than the image."
     if ratio == 1:
-        return f"The code, {size}, is as large as the image: low errors show a good copy, no more."
-    return (
-        f"The code, {size}, is {number(1 / ratio)} times larger than the image: low errors then "
-        "show a good copy, not a good summary."
-    )
+        return "as large as the image"
+    if ratio > 1:
+        return f"{number(float(ratio))} times smaller than the image"
+    return f"{number(1 / ratio)} times larger than the image"
+
+
+def size_of_code(report: dict[str, Any]) -> str:
+    """How the code compares with the image, and what errors say where it has room for it."""
+    size, image = f"{report['code_size']:,} numbers", numbers_of_image(report)
+    said = f"The code, {size}, is {relative_size(report)}, {image}"
+    if not is_copy(report):
+        return f"{said}."
+    return f"{said}: it could hold the image itself, without any error.{_copy_told(report)}"
+
+
+def _copy_told(report: dict[str, Any]) -> str:
+    """Whether a model whose code has room for the image gives it back."""
+    split = spoken_of(report)
+    own = report["splits"][split]["mse"]
+    mean = report["baselines"]["mean_image"][split]["mse"]
+    if own is None or not mean:
+        return ""
+    left = f"{own / mean:.1%} of the mean image's error on the {SPLITS[split]}"
+    if own <= LOW * mean:
+        return f" The model leaves {left}: that shows a good copy, not a good summary."
+    return f" Yet the model leaves {left}: that is not even a good copy."
 
 
 def _against_mean(split: str, own: float | None, mean: float | None) -> str:
@@ -83,6 +110,23 @@ def _against_pca(report: dict[str, Any], split: str) -> list[str]:
         small = [name for name in rivals if name.startswith("pca_")]
         return said + [_compared(report, name, own, rivals[name]) for name in small]
     return [_compared(report, "pca", own, rivals["pca"])]
+
+
+def _pca_ahead(report: dict[str, Any], split: str) -> str:
+    """Which PCAs, but for one that holds the image, have a lower error on a split."""
+    own = report["splits"][split]["mse"]
+    found = []
+    for maker, of in report["baselines"].items():
+        error = of[split]["mse"]
+        is_rival = maker.startswith("pca") and not (maker == "pca" and is_copy(report))
+        if is_rival and own is not None and error is not None and error < own * (1 - ALIKE):
+            found.append(f"{maker_name(maker, report)} ({number(error)})")
+    if not found:
+        return ""
+    return (
+        f"Better than the model, whose error is {number(own)}, on the {SPLITS[split]}: "
+        f"{'; '.join(found)}."
+    )
 
 
 def _compared(report: dict[str, Any], maker: str, own: float | None, other: float | None) -> str:

@@ -119,23 +119,28 @@ class Tester:
             say(note)
         if self.making:
             self.generate(self.making, folder)
+        notes: list[str] = []
         if self.draws:
-            self.judge(folder)
+            notes = self.judge(folder)
             self.draw(folder)
         names = list(self.experiment.dataset.labels.names)
-        self.write_page(folder, self.shown_splits(measured), names)
+        self.write_page(folder, self.shown_splits(measured), names, notes)
 
-    def judge(self, folder: Path) -> None:
+    def judge(self, folder: Path) -> list[str]:
         """How good the children are, and why they have the noise that they have, where that was
-        chosen."""
+        chosen.
+
+        -> what the page says of it at its top.
+        """
         from tester.quality_report import report_quality
 
         if not (making := self.making):
-            return
+            return []
         over_training = making.generator.over(self.loader, making.generator.settings)
         own = making._replace(generator=over_training)
         if content := report_quality(own, self.splits, self.config.seed, folder):
             write_json(folder / "quality.json", content)
+        return [content["summary"]] if content.get("summary") else []
 
     def score(self) -> dict[str, Scores]:
         """The scores of each split, and those of the baselines on it.
@@ -201,6 +206,7 @@ class Tester:
             "parameters": self.model.parameter_count,
             "code_size": self.model.code_size,
             "compression_ratio": self.model.compression_ratio,
+            "image_shape": list(self.model.shape),
             "data_range": list(self.experiment.dataset.value_range),
             "checkpoint": str(start.path),
             "epoch": checkpoint.epoch if checkpoint else 0,

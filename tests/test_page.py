@@ -14,6 +14,7 @@ from report.charts import chart, thinned
 from report.extras import extras_in
 from report.gallery import MOST, WORST, Gallery, gallery_content
 from report.history import best_epoch, charts_of, read_history
+from report.of_test import epoch_told
 from report.page import number, write_page
 from report.sentences import size_of_code, verdicts
 from tester.code_pictures import Plane
@@ -137,7 +138,8 @@ def report_of(model, mean, pca, trained, ratio=4.0, **others):
     baselines = {"mean_image": mean, "pca": pca} | others
     of_both = {name: {"train": {"mse": error}, "validation": {"mse": error}}
                for name, error in baselines.items()}  # fmt: skip
-    return {"splits": splits, "baselines": of_both, "code_size": 32, "compression_ratio": ratio}
+    return {"splits": splits, "baselines": of_both, "code_size": 32, "compression_ratio": ratio,
+            "image_shape": [2, 8, round(2 * ratio)]}  # fmt: skip
 
 
 def test_sentences_say_what_the_numbers_say():
@@ -151,7 +153,11 @@ def test_sentences_say_what_the_numbers_say():
     said = verdicts(report_of(0.1, 0.08, 0.05, 0.1))
     assert said[0].startswith("On the validation images the model does worse than the mean image")
     assert said[1] == "PCA, 32 numbers, does better: its error is 0.05, 50% lower."
-    assert said[2] == "The validation images come out as well as the training images."
+    assert said[2] == (
+        "Better than the model, whose error is 0.1, on the training images: "
+        "PCA, 32 numbers (0.05)."
+    )
+    assert said[3] == "The validation images come out as well as the training images."
 
 
 def test_pca_of_a_code_as_large_as_the_image_is_no_rival():
@@ -159,8 +165,34 @@ def test_pca_of_a_code_as_large_as_the_image_is_no_rival():
     said = verdicts(report)
     assert "room for the whole image" in said[1]
     assert said[2] == "PCA, 16 numbers, does better: its error is 0.01, 50% lower."
-    assert "2 times larger than the image" in size_of_code(report)
-    assert "4 times smaller than the image" in size_of_code(report_of(1.0, 1.0, 1.0, 1.0))
+    assert said[3] == (
+        "Better than the model, whose error is 0.02, on the training images: "
+        "PCA, 16 numbers (0.01)."
+    )
+
+
+def test_what_is_said_of_a_large_code_follows_from_the_errors():
+    room = (
+        "The code, 32 numbers, is 2 times larger than the image, 2 x 8 x 1 = 16 numbers: it "
+        "could hold the image itself, without any error."
+    )
+    bad, good = (report_of(error, 0.08, 1e-15, 0.02, ratio=0.5) for error in (0.02, 0.0032))
+    assert size_of_code(bad) == (
+        f"{room} Yet the model leaves 25.0% of the mean image's error on the validation images: "
+        "that is not even a good copy."
+    )
+    assert size_of_code(good) == (
+        f"{room} The model leaves 4.0% of the mean image's error on the validation images: that "
+        "shows a good copy, not a good summary."
+    )
+    same = report_of(0.02, 0.0, 1e-15, 0.02, ratio=1.0)
+    assert size_of_code(same) == (
+        "The code, 32 numbers, is as large as the image, 2 x 8 x 2 = 32 numbers: it could hold "
+        "the image itself, without any error."
+    )
+    assert size_of_code(report_of(1.0, 1.0, 1.0, 1.0)) == (
+        "The code, 32 numbers, is 4 times smaller than the image, 2 x 8 x 8 = 128 numbers."
+    )
 
 
 def test_small_pcas_stand_beside_one_that_holds_the_image(small, written, tmp_path):
@@ -276,10 +308,15 @@ def test_curves_are_those_of_the_file(tmp_path):
     assert epochs == lines
     assert best_epoch(epochs, "min val_loss") == 2
     assert best_epoch(epochs, "off") is None
+    assert "train longer" not in epoch_told(2, "min val_loss", 2, epochs)
+    assert epoch_told(3, "min loss", 2, epochs) == (
+        "The run trained 3 epochs; this test is of epoch 2. The best by 'min loss' is epoch 3, "
+        "the dotted line. That is the last one: the model may still get better, so train longer."
+    )
     loss, rate = charts_of(epochs, 2)
     assert (loss.title, rate.title) == ("loss", "learning rate")
-    assert loss.told == "training from 4 to 1; held out from 5 to 6"
-    assert [line.name for line in loss.lines] == ["training", "held out"]
+    assert loss.told == "training from 4 to 1; validation from 5 to 6"
+    assert [line.name for line in loss.lines] == ["training", "validation"]
     xs = [float(point.split()[0]) for point in loss.lines[0].path[1:].split("L")]
     assert xs[0] == loss.left
     assert xs[-1] == loss.right
@@ -301,14 +338,20 @@ def test_sections_of_others_appear_when_their_files_are_there(tmp_path):
     row = {"made_by": "children", "noise": 0.1, "images": 64, "to_nearest_pixels": 3.0, **measures}
     quality = {
         "chosen": [{"labels": ["<b>", "Loc"], "noise": 0.1, "reason": "at 0.5 it falls"}],
-        "classes": [{"class": "<b>", "rows": [row]}],
+        "classes": [{"class": "<b>", "rows": [row, row | {"made_by": "held out", "noise": None}]}],
+        "held_out": {"split": "test", "count": 64},
     }
     (tmp_path / "quality.json").write_text(json.dumps(quality))
     (tmp_path / "study.csv").write_text("arm,mse\nsmall,0.25\n")
     first, second = extras_in(tmp_path)
     assert [first.title, second.title] == ["Quality of the generated images", "Study"]
     assert first.tables[0].rows == [["<b>, Loc", 0.1, "at 0.5 it falls"]]
-    assert first.tables[1].rows == [["<b>", "children", 0.1, 64, 0.5, 1.0, None, 0.25, 3.0]]
+    numbers = [64, 0.5, 1.0, None, 0.25, 3.0]
+    assert first.tables[1].rows == [
+        ["<b>", "children", 0.1, *numbers], ["<b>", "test images", None, *numbers]
+    ]  # fmt: skip
+    assert first.tables[1].names[4:6] == ["class kept ↑", "new ↑"]
+    assert "about what the test images have" in first.tables[1].told[0]
     assert second.tables[0].rows == [["small", 0.25]]
 
 
