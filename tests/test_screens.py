@@ -169,7 +169,10 @@ def test_codes_can_be_coloured_by_class(of_run, tmp_path):
         for _ in range(2):  # one frame is in another
             frame = wait_until(lambda: driver.find_elements("tag name", "iframe"))
             driver.switch_to.frame(frame[0])
-        wait_until(lambda: driver.execute_script(label)).click()
+        # While it loads, a curtain lies over everything.
+        curtain = f"{EVERYWHERE} return find('iron-overlay-backdrop.opened').length"
+        wait_until(lambda: driver.execute_script(label) and not driver.execute_script(curtain))
+        driver.execute_script(label).click()
         has(driver, "paper-item", "class", "image")
         classes = driver.execute_script(
             f"{EVERYWHERE} const items = find('paper-item');"

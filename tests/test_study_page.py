@@ -189,4 +189,4 @@ def test_nothing_is_cut_off_on_paper(tmp_path, arms, classes):
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_fault(tmp_path, scheme):
-    assert faults_for_readers(page(tmp_path, 5, 6), scheme, tmp_path) == []
+    assert faults_for_readers(page(tmp_path, 5, 6), scheme) == []
