@@ -18,8 +18,8 @@ from study.workers import Job, work
 from utils.arguments import ALL, Share
 from utils.config.sections import Config
 from utils.errors import ConfigError, Interrupted
-from utils.lock import Claims, workshop
-from utils.output import check_writable, say, write_file
+from utils.lock import Claims
+from utils.output import alone_in, check_writable, say, write_file
 from utils.signals import ended_by_sigterm
 
 GO_ON = "study stopped; start it again to go on"
@@ -59,7 +59,7 @@ def run_study(config: Config, device: str, share: Share = ALL) -> None:
     if missing:
         say(f"study: {total - missing} of {total} members are there; {OTHERS}")
         return
-    with workshop(folder / ".writing", lambda pid: say(f"{folder}: pid {pid} writes there")):
+    with alone_in(folder):
         _report(plan, there, folder, device)
 
 

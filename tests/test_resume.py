@@ -8,9 +8,9 @@ import pytest
 
 from tests import processes
 from tests.events import curves
+from tests.every_step import assert_goes_on_exactly
 from tests.killing import (
     content_of,
-    digest,
     end_state,
     from_files,
     lines_of,
@@ -60,14 +60,7 @@ def test_each_step_left_a_checkpoint(all_steps):
 
 @pytest.mark.parametrize("step", STEPS)
 def test_resume_from_every_step_is_bit_exact(all_steps, tmp_path, step):
-    run = tmp_path / "run"
-    shutil.copytree(all_steps, run)
-    (start,) = [p for p in run.glob("*-step*.pth") if content_of(p)["step"] == step]
-    code, said = processes.run("-r", start, output=tmp_path / "out")
-    assert code == 0, said
-    last = checkpoint_name(4)
-    assert digest(content_of(run / last)) == digest(content_of(all_steps / last))
-    assert lines_of(run) == lines_of(all_steps)
+    assert_goes_on_exactly(all_steps, tmp_path, step)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import io
 import json
 import shutil
 import statistics
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,7 @@ from utils.arguments import ALL, Share
 from utils.config.overrides import value_at
 from utils.config.sections import LABEL, Config
 from utils.errors import ConfigError
-from utils.lock import workshop
-from utils.output import say, write_file
+from utils.output import alone_in, say, write_file
 
 OTHERS = "the table comes with the last of them; start the sweep again if nobody is at it"
 LABELS = "labels.json"  # in the folder of a sweep
@@ -48,7 +46,7 @@ def run_sweep(config: Config, device: str, share: Share = ALL) -> None:
     marks = _checked_marks(members, folder / LABELS)
     folder.mkdir(parents=True, exist_ok=True)
     if marks:
-        with _alone(folder):
+        with alone_in(folder):
             write_file(folder / LABELS, f"{json.dumps(marks, indent=1)}\n".encode())
     runs = SweepRuns(folder, device, sweep.workers if sweep else 1)
     runs.finish(share.pick(members), len(members))
@@ -56,14 +54,9 @@ def run_sweep(config: Config, device: str, share: Share = ALL) -> None:
     if len(results) < len(members):
         say(f"{len(results)} of {len(members)} members are there; {OTHERS}")
         return
-    with _alone(folder):
+    with alone_in(folder):
         _write(config, results, folder)
     say(f"written to {folder}")
-
-
-def _alone(folder: Path) -> AbstractContextManager[Path]:
-    """A block in which no other process that does the same sweep writes to its folder."""
-    return workshop(folder / ".writing", lambda pid: say(f"{folder}: pid {pid} writes there"))
 
 
 def _write(config: Config, results: list[tuple[Member, dict[str, Any]]], folder: Path) -> None:

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +155,11 @@ def whole_folder(
             yield folder
             with StopRequest(speaks=False):  # between the old files and the new there is no stop
                 _move(folder, target, names)
+
+
+def alone_in(folder: Path) -> AbstractContextManager[Path]:
+    """A block in which no other process that does the same sweep or study writes to its folder."""
+    return workshop(folder / ".writing", lambda pid: say(f"{folder}: pid {pid} writes there"))
 
 
 def _remove_if_empty(folder: Path) -> None:
