@@ -158,6 +158,9 @@ def test_the_graph_has_a_tab(of_run, tmp_path):
         show(driver, of_run, "graphs", begins=("data/plugin/graphs/info", "WaferAE"))
         nodes = f"{EVERYWHERE} return find('g.node text').map((e) => e.textContent).join()"
         wait_until(lambda: "Autoencoder" in driver.execute_script(nodes))
+        # Until the graph is fitted to its place, TensorBoard fails when the window is resized.
+        placed = f"{EVERYWHERE} return find('g#root[transform]').length"
+        wait_until(lambda: driver.execute_script(placed))
         screenshot(driver, tmp_path / "graph.png")
         assert broken(driver) == []
 
