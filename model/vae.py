@@ -3,6 +3,7 @@
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 
 from base.base_model import BaseModel, LayerRow
 from model.autoencoder import decoder_layers, encoder_layers, last_activation
@@ -76,8 +77,8 @@ class VAE(BaseModel):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """x [N, C, H, W] -> mean, log variance, each [N, *code_shape]."""
         features = self.encoder(x, numbers_of(self.label, labels))
-        logvar = self.logvar(features).float().clamp(LOWEST_LOGVAR, HIGHEST_LOGVAR)
-        return self.mean(features).float(), logvar
+        logvar = F.hardtanh(self.logvar(features), LOWEST_LOGVAR, HIGHEST_LOGVAR)
+        return self.mean(features).float(), logvar.float()
 
     def encode(self, x: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """x [N, C, H, W] -> the posterior's mean [N, *code_shape]."""
@@ -92,7 +93,7 @@ class VAE(BaseModel):
     ) -> dict[str, torch.Tensor]:
         """x [N, C, H, W] -> reconstruction, code (the mean) and logvar, by name."""
         mean, logvar = self.posterior(x, labels)
-        code = mean + torch.randn_like(mean) * (0.5 * logvar).exp() if self.training else mean
+        code = _sample(mean, logvar) if self.training else mean
         return {"reconstruction": self.decode(code, labels), "code": mean, "logvar": logvar}
 
     def rows(self) -> list[LayerRow]:
@@ -105,3 +106,10 @@ class VAE(BaseModel):
         ]
         code = LayerRow("code", shape_text(self.code_shape), "")
         return [*label, *self.encoder.rows(), *heads, code, *self.decoder.rows()]
+
+
+def _sample(mean: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
+    """A code from each posterior, [N, *code_shape]."""
+    # Channels lie last in memory, and torch is ten times slower to draw in another order.
+    noise = torch.randn_like(mean.movedim(1, -1)).movedim(-1, 1)
+    return torch.addcmul(mean, noise, (0.5 * logvar).exp())

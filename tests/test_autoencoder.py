@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import ConvTranspose2d
 
 from model.autoencoder import Autoencoder
 from model.layers import Defaults
+from model.network import Deconvolution
 from model.vae import VAE
 from tests.conftest import ROOT
 
@@ -280,3 +282,22 @@ def test_a_stride_over_a_single_pixel_has_true_gradients_in_bfloat16():
         gradients.append(torch.cat([weight.grad.flatten() for weight in model.parameters()]))
     for gradient in gradients[1:]:
         torch.testing.assert_close(gradient, gradients[0], rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3, 5, 7, (3, 1)])
+@pytest.mark.parametrize("padding", [0, 1, 2, (1, 0)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_transposed_convolution_is_that_of_torch(kernel, padding, stride):
+    settings = {"stride": stride, "padding": padding, "output_padding": stride - 1}
+    ours, torchs = (kind(3, 4, kernel, **settings) for kind in (Deconvolution, ConvTranspose2d))
+    torchs.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 3, 9, 8, requires_grad=True)
+    made, expected = ours(x), torchs(x)
+    assert torch.allclose(made, expected, atol=1e-5)
+    slope = torch.randn_like(made)
+    found, wanted = (
+        torch.autograd.grad(output, (x, layer.weight, layer.bias), slope)
+        for layer, output in ((ours, made), (torchs, expected))
+    )
+    for one, other in zip(found, wanted, strict=True):
+        assert torch.allclose(one, other, atol=1e-4)

@@ -24,6 +24,45 @@ def test_kl_is_that_of_torch_distributions():
     assert torch.allclose(kl_of_numbers(mean, logvar), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("shape", [(7, 5), (3, 4, 6, 5)])
+def test_the_slope_of_the_kl_is_the_one_that_torch_finds(shape, reduction):
+    code, logvar = torch.randn(2, *shape).requires_grad_().unbind()
+    if len(shape) == 4:
+        code = code.contiguous(memory_format=torch.channels_last)
+    weights = torch.rand(len(code))
+    made = torch.zeros(len(code), 1, 2, 2)
+    terms = ELBO(reduction=reduction)(
+        {"reconstruction": made, "code": code, "logvar": logvar}, made
+    )
+    expected = kl_of_numbers(code, logvar).flatten(1)
+    expected = expected.sum(1) if reduction == "sum" else expected.mean(1)
+    assert torch.allclose(terms["kl"], expected, rtol=1e-5)
+    found, wanted = (
+        torch.autograd.grad((weights * kl).sum(), (code, logvar), retain_graph=True)
+        for kl in (terms["loss"], expected)
+    )
+    for one, other in zip(found, wanted, strict=True):
+        assert torch.allclose(one, other, rtol=1e-5, atol=1e-7)
+
+
+def test_codes_are_drawn_from_the_posterior():
+    head = {"conv": 4, "kernel_size": 1, "padding": 0}
+    model = VAE((1, 8, 8), [{"conv": 4}], head, [{"deconv": 1}]).train()
+    for part, value in ((model.mean, 3.0), (model.logvar, 2 * math.log(0.5))):
+        torch.nn.init.zeros_(part[0].conv.weight)
+        torch.nn.init.constant_(part[0].conv.bias, value)
+    drawn = []
+    model.decoder.register_forward_pre_hook(lambda _, given: drawn.append(given[0]))
+    model(torch.rand(500, 1, 8, 8).contiguous(memory_format=torch.channels_last))
+    noise = (drawn[0] - 3.0) / 0.5
+    assert noise.mean().item() == pytest.approx(0, abs=0.02)
+    assert noise.std().item() == pytest.approx(1, abs=0.02)
+    for axis in range(4):  # neighbours along no axis have to do with each other
+        pairs = noise.movedim(axis, 0)
+        assert (pairs[1:] * pairs[:-1]).mean().abs() < 0.02
+
+
 MADE = torch.tensor([[[[0.5, 0.5]]]])
 TARGET = torch.tensor([[[[1.0, 0.0]]]])
 CODE = torch.tensor([[1.0, 0.0]])  # KL 1/2 and 0 at log variance 0
