@@ -1,10 +1,11 @@
 """The ways to train one network on the same images that speed.py compares.
 
-All share the network of config.json and its first weights, the training images, batch size,
+All share the network of one config and its first weights, the training images, batch size,
 Adam and the number of epochs. All but this project's Trainer get the network as torch's own
 modules, and the lone last image of an epoch is a batch as heavy as any other to them.
 """
 
+import itertools
 import json
 import tempfile
 import time
@@ -15,13 +16,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from task import (
-    BATCH_SIZE,
     LEARNING_RATE,
     WARM_UP,
     WEIGHT_DECAY,
     Outcome,
+    Script,
     Stopwatch,
     Task,
     Unavailable,
@@ -29,13 +29,18 @@ from task import (
     mean_loss,
     needs_bf16,
     peak_memory,
-    plain,
     prepare,
+    usual_loss,
 )
-from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from data_loader.wafers import BaseWafers
 from utils.device import autocast, make_ready
+
+PROFILED = 4  # steps
+PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
+# What torch's profiler calls the work of layers with weights.
+LAYERS = ("convolution", "addmm", "linear")
 
 
 def project(task: Task) -> Outcome:
@@ -55,25 +60,24 @@ def project(task: Task) -> Outcome:
         text = (opened.folder / "metrics.jsonl").read_text(encoding="utf-8")
     rates = [json.loads(line)["images_per_second"] for line in text.splitlines()]
     seconds = sum(task.loader.count / rate for rate in rates[WARM_UP:])
-    network = nn.Sequential(task.network.encoder, task.network.decoder)
-    return Outcome(network, seconds, all_seconds)
+    return Outcome(task.network, seconds, all_seconds)
 
 
-class OneHotMaps(Dataset):
-    """Wafer maps made one-hot one by one, as a data set of a usual script does.
+class OneByOne(Dataset):
+    """Images made tensors one by one, as a data set of a usual script does."""
 
-    Args:
-        codes: uint8 [N, H, W].
-    """
-
-    def __init__(self, codes: np.ndarray) -> None:
-        self.codes = codes
+    def __init__(self, task: Task) -> None:
+        self.stored = task.dataset.stored[task.loader.indices]
+        self.are_maps = isinstance(task.dataset, BaseWafers)
+        self.to_images = task.dataset.to_images
 
     def __len__(self) -> int:
-        return len(self.codes)
+        return len(self.stored)
 
     def __getitem__(self, place: int) -> torch.Tensor:
-        one_hot = np.eye(3, dtype=np.float32)[self.codes[place]]
+        if not self.are_maps:
+            return self.to_images(self.stored[place : place + 1])[0]
+        one_hot = np.eye(3, dtype=np.float32)[self.stored[place].numpy()]
         return torch.from_numpy(one_hot.transpose(2, 0, 1).copy())
 
 
@@ -81,10 +85,9 @@ def template(task: Task) -> Outcome:
     """The loop of pytorch-template: two workers, and each step's loss read and written down."""
     from torch.utils.tensorboard import SummaryWriter
 
-    network = plain(task.network).to(task.device)
-    maps = OneHotMaps(task.dataset.stored[task.loader.indices].numpy())
-    batches = DataLoader(maps, BATCH_SIZE, shuffle=True, num_workers=2)
-    optimizer = adam(network)
+    network = Script(task.network).to(task.device)
+    batches = DataLoader(OneByOne(task), task.batch_size, shuffle=True, num_workers=2)
+    optimizer = adam(task, network)
     watch = Stopwatch(task.device)
     with tempfile.TemporaryDirectory() as folder, SummaryWriter(folder) as writer:
         for epoch in range(WARM_UP + task.epochs):
@@ -93,7 +96,7 @@ def template(task: Task) -> Outcome:
             for place, images in enumerate(batches):
                 images = images.to(task.device)
                 optimizer.zero_grad()
-                loss = F.mse_loss(network(images), images)
+                loss = usual_loss(network(images), images)
                 loss.backward()
                 optimizer.step()
                 writer.add_scalar("loss/train", loss.item(), epoch * len(batches) + place)
@@ -110,7 +113,7 @@ def lightning(task: Task, precision: str) -> Outcome:
         import lightning
     except ImportError:
         raise Unavailable("Lightning is not installed") from None
-    network = plain(task.network)
+    network = Script(task.network)
     watch = Stopwatch(task.device)
 
     class Module(lightning.LightningModule):
@@ -119,10 +122,10 @@ def lightning(task: Task, precision: str) -> Outcome:
             self.network = network
 
         def training_step(self, batch: list[torch.Tensor], place: int) -> torch.Tensor:
-            return F.mse_loss(self.network(batch[0]), batch[0])
+            return usual_loss(self.network(batch[0]), batch[0])
 
         def configure_optimizers(self) -> torch.optim.Optimizer:
-            return adam(self)
+            return adam(task, self)
 
     class Watch(lightning.Callback):
         def on_train_epoch_start(self, *_: Any) -> None:
@@ -133,7 +136,7 @@ def lightning(task: Task, precision: str) -> Outcome:
 
     is_on_gpu = task.device.type == "cuda"
     images = TensorDataset(task.images)
-    batches = DataLoader(images, BATCH_SIZE, shuffle=True, pin_memory=is_on_gpu)
+    batches = DataLoader(images, task.batch_size, shuffle=True, pin_memory=is_on_gpu)
     trainer = lightning.Trainer(
         accelerator="gpu" if is_on_gpu else task.device.type,
         devices=[task.device.index or 0] if is_on_gpu else 1,
@@ -168,13 +171,13 @@ def pythae(task: Task) -> Outcome:
         from pythae.trainers import BaseTrainer, BaseTrainerConfig
     except ImportError:
         raise Unavailable("pythae is not installed") from None
-    network = plain(task.network)
+    network = Script(task.network)
     watch = Stopwatch(task.device)
 
     class Encoder(BaseEncoder):
         def __init__(self) -> None:
             super().__init__()
-            self.layers = network[0]
+            self.layers = network.encoder
 
         def forward(self, x: torch.Tensor) -> ModelOutput:
             return ModelOutput(embedding=self.layers(x))
@@ -182,7 +185,7 @@ def pythae(task: Task) -> Outcome:
     class Decoder(BaseDecoder):
         def __init__(self) -> None:
             super().__init__()
-            self.layers = network[1]
+            self.layers = network.decoder
 
         def forward(self, z: torch.Tensor) -> ModelOutput:
             return ModelOutput(reconstruction=self.layers(z))
@@ -199,7 +202,7 @@ def pythae(task: Task) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         settings = BaseTrainerConfig(
             output_dir=folder,
-            per_device_train_batch_size=BATCH_SIZE,
+            per_device_train_batch_size=task.batch_size,
             num_epochs=WARM_UP + task.epochs,
             learning_rate=LEARNING_RATE,
             optimizer_cls="Adam",
@@ -215,22 +218,65 @@ def bare(task: Task, precision: str) -> Outcome:
     """The least that trains: no validation, no log, no checkpoint, no wait for the device."""
     if precision == "bf16":
         needs_bf16(task.device)
-    network = plain(task.network).to(task.device, memory_format=torch.channels_last)
+    network = Script(task.network).to(task.device, memory_format=torch.channels_last)
     images = task.images.permute(0, 2, 3, 1).contiguous().to(task.device)  # [N, H, W, C]
-    optimizer = adam(network, fused=task.device.type in ("cpu", "cuda"))
+    optimizer = adam(task, network, fused=task.device.type in ("cpu", "cuda"))
     watch = Stopwatch(task.device)
     network.train()
     for _ in range(WARM_UP + task.epochs):
         watch.start()
-        for places in torch.randperm(len(images), device=task.device).split(BATCH_SIZE):
+        for places in torch.randperm(len(images), device=task.device).split(task.batch_size):
             batch = images.index_select(0, places).permute(0, 3, 1, 2)  # is channels_last
             optimizer.zero_grad()
             with autocast(task.device, precision):
                 made = network(batch)
-            F.mse_loss(made.float(), batch).backward()
+            usual_loss(made, batch).backward()
             optimizer.step()
         watch.stop()
     return Outcome(network, watch.seconds)
+
+
+def profile(task: Task) -> dict[str, Any]:
+    """What a step of this project is made of, and what this machine could do at best."""
+    from torch.profiler import ProfilerActivity
+    from torch.utils.flop_counter import FlopCounterMode
+
+    make_ready(task.device)
+    few = task.images[:4]
+    script = Script(task.network)
+    with FlopCounterMode(display=False) as counted:
+        usual_loss(script(few), few).backward()
+    with tempfile.TemporaryDirectory() as folder:
+        task.experiment.config.trainer.save_dir = folder
+        with closing(task.experiment.open_run()) as opened:
+            trainer = task.experiment.trainer(opened)
+            trainer.model.train()
+            batches = list(itertools.islice(task.loader.batches(1), PROFILED))
+            trainer.update(1, batches[0])
+            with torch.profiler.profile(activities=[ProfilerActivity.CPU]) as profiled:
+                for batch in batches:
+                    trainer.update(1, batch)
+    events = [(event.key, event.self_cpu_time_total) for event in profiled.key_averages()]
+    in_layers = sum(time for key, time in events if any(word in key for word in LAYERS))
+    return {
+        "batch": task.batch_size,
+        "flops_per_image": counted.get_total_flops() / len(few),
+        "in_layers": in_layers / sum(time for _, time in events),
+        "peak": {name: matrix_speed(task.device, dtype) for name, dtype in PRECISIONS.items()},
+    }
+
+
+def matrix_speed(device: torch.device, dtype: torch.dtype) -> float:
+    """GFLOP/s of a product of large matrices, the fastest of ten."""
+    size = 2048
+    left, right = torch.randn(2, size, size, device=device).to(dtype)
+    laps = []
+    for _ in range(10):
+        watch = Stopwatch(device)
+        watch.start()
+        left @ right
+        laps.append(watch.stop())
+    return 2 * size**3 / min(laps) / 1e9
 
 
 CONTENDERS: dict[str, Callable[[Task], Outcome]] = {
@@ -245,10 +291,16 @@ CONTENDERS: dict[str, Callable[[Task], Outcome]] = {
 }
 
 
-def run(name: str, device_name: str, epochs: int, overrides: list[str]) -> dict[str, Any]:
+def run(
+    name: str, config_name: str, device_name: str, epochs: int, overrides: list[str]
+) -> dict[str, Any]:
     """Train as the contender `name` does -> facts for one line of JSON."""
     precision = "fp32" if name == "project-fp32" else "auto"
-    task = prepare(device_name, epochs, [*overrides, f"trainer.precision={precision}"])
+    if name == "profile":
+        return profile(prepare(config_name, device_name, epochs, overrides))
+    task = prepare(
+        config_name, device_name, epochs, [*overrides, f"trainer.precision={precision}"]
+    )
     try:
         outcome = CONTENDERS[name](task)
     except Unavailable as reason:

@@ -3,147 +3,136 @@
     python benchmarks/reproduce.py --data FOLDER [--only mnist_ae ...] [--short] [-d DEVICE]
 
 FOLDER holds wafer1281/, eyes/ (data.npy, label.npy each) and mnist/ (as torchvision keeps it).
-Every experiment is an ordinary run below saved/reproduce/; one that is finished is not run again,
-so that the table can be made in several sittings.
+Every experiment is a sweep below saved/reproduce/, over seeds and over what its config sweeps; one
+that is finished is not run again. The rows of the table that are not asked for stay as they are.
 """
 
 import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from datetime import date
+from itertools import groupby
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from utils.config.overrides import apply_overrides  # noqa: E402, after the path to it
+from trainer.catalogue import catalogue  # noqa: E402, after the path to it
+from trainer.plan import Member, plan_sweep  # noqa: E402
+from trainer.sweep_runs import own_report, reports_of  # noqa: E402
+from utils.config.check import load_config  # noqa: E402
 
-RUNS = "saved/reproduce"
 RESULTS = ROOT / "docs" / "RESULTS.md"
+HEADING = (
+    "config", "setting", "report", "score", "ours", "seeds", "PCA of that size", "epochs",
+    "parameters", "code size", "compression", "seconds a run", "device, date",
+)  # fmt: skip
+OPENING = """\
+# The systems of the five reports, run here
+
+Each row is made by `python benchmarks/reproduce.py --data FOLDER --only CONFIG`, with `--short`
+where its epochs say so. "ours" is the mean over seeds 0, 1, ... of whole runs, ± their standard
+deviation where there are several. The compression ratio is numbers in an image for each number in
+its code: below 1 the code is the larger, a high score shows a good copy, and PCA of that size is
+the image itself. Seconds are those of training alone.
+"""
+FEW, MANY = 1, 5  # seeds
 
 
 class Experiment(NamedTuple):
-    """One config, what its report says, and how it is shortened."""
+    """One config, what its report says, and how it is run."""
 
     config: str
     data: str
     score: str
     """Of which split, which metric: "train mse"."""
     reported: str
-    short: tuple[str, ...] = ()
-    """Overrides of the shortened run."""
+    seeds: int = FEW
+    short: int | None = None
+    """Epochs with --short, where the config's take hours."""
 
 
 WAFERS = ("dataset.args.data={}/wafer1281/data.npy", "dataset.args.label={}/wafer1281/label.npy")
 EYES = ("dataset.args.data={}/eyes/data.npy", "dataset.args.label={}/eyes/label.npy")
 MNIST = ("dataset.args.root={}/mnist", "dataset.args.download=false")
 FILES = {"wafers": WAFERS, "eyes": EYES, "mnist": MNIST}
-# Of six kernels, the first with stride 1 and the first with stride 2.
-TWO_KERNELS = (
-    'sweep.runs=[{"arch.args.defaults": {"kernel_size": 3, "stride": 1, "padding": 1}}, '
-    '{"arch.args.defaults": {"kernel_size": 4, "stride": 2, "padding": 2}}]'
-)
+SIX_OVER_TWO = "6 numbers beat 2 after about 15 epochs"
 
 EXPERIMENTS = (
-    Experiment("wafer_ae", "wafers", "train mse", "0.0230 in 300 epochs, other settings"),
-    Experiment("wafer_ae_best", "wafers", "train mse", "0.0230 in 300 epochs"),
-    Experiment("wafer_strided", "wafers", "train mse", "0.0316, on images with scrambled axes"),
-    Experiment("eyes_ae", "eyes", "train psnr", "42.53 in 500 epochs", ("trainer.epochs=60",)),
-    Experiment("eyes_vae", "eyes", "train psnr", "26.59 in 500 epochs", ("trainer.epochs=25",)),
-    Experiment("eyes_vae_l1", "eyes", "train psnr", "none; sharper", ("trainer.epochs=25",)),
+    Experiment("wafer_ae", "wafers", "train mse", "0.0230 in 300 epochs, other settings", MANY),
+    Experiment("wafer_ae_best", "wafers", "train mse", "0.0230 in 300 epochs", MANY),
+    Experiment("wafer_strided", "wafers", "train mse", "0.0316, on scrambled images", MANY),
+    Experiment("eyes_ae", "eyes", "train psnr", "42.53 in 500 epochs"),
+    Experiment("eyes_ae_best", "eyes", "train psnr", "42.53 in 500 epochs", 3),
+    Experiment("eyes_vae", "eyes", "train psnr", "26.59 in 500 epochs", short=50),
+    Experiment("eyes_vae_l1", "eyes", "train psnr", "none; sharper", short=50),
+    Experiment("eyes_vae_best", "eyes", "train psnr", "26.85 in 500 epochs"),
     Experiment(
         "eyes_kernels_ae", "eyes", "train psnr",
-        "42.53, 40.56, 33.8, 32.4, 30.26, 30.19 in 500 epochs", ("trainer.epochs=12", TWO_KERNELS),
+        "42.53, 40.56, 33.8, 32.4, 30.26, 30.19 in 500 epochs",
     ),
     Experiment(
         "eyes_kernels_vae", "eyes", "train psnr",
         "26.59, 26.85, 26.43, 24.87, 19.3, 19.55 in 500 epochs",
-        ("trainer.epochs=10", TWO_KERNELS),
     ),
-    Experiment("mnist_ae", "mnist", "test mse", "0.0326 (validation)"),
+    Experiment("mnist_ae", "mnist", "test mse", "0.0326 (validation)", MANY),
     Experiment("mnist_ae_best", "mnist", "test mse", "0.0326 (validation)"),
-    Experiment("mnist_vae", "mnist", "test mse", "none"),
-    Experiment(
-        "mnist_copy", "mnist", "test mse", "6 numbers beat 2 after about 15 epochs",
-        ("trainer.epochs=25",),
-    ),
-    Experiment(
-        "mnist_denoise", "mnist", "test mse", "6 numbers beat 2 after about 15 epochs",
-        ("trainer.epochs=25",),
-    ),
+    Experiment("mnist_vae", "mnist", "test mse", "none", MANY),
+    Experiment("mnist_copy", "mnist", "test mse", SIX_OVER_TWO, short=25),
+    Experiment("mnist_denoise", "mnist", "test mse", SIX_OVER_TWO, short=25),
 )  # fmt: skip
 
 
 def main() -> None:
-    """Run what is asked for and missing, then write the table of all that is there."""
+    """Run what is asked for and missing, then put its rows into the table."""
     args = parse_arguments()
-    for experiment in EXPERIMENTS:
-        if not args.only or experiment.config in args.only:
-            run_experiment(experiment, args)
-    write_results()
-    for first, second in (("eyes_ae", "eyes_vae"), ("mnist_ae", "mnist_vae")):
-        put_side_by_side(first, second)
-
-
-def put_side_by_side(first: str, second: str) -> None:
-    """One picture of what the same relative noise does to the codes of two models."""
-    from PIL import Image
-
-    paths = []
-    for config in (first, second):
-        name = json.loads((ROOT / "configs" / f"{config}.json").read_text())["name"]
-        paths += sorted((ROOT / RUNS / name).glob("*/test/noise.png"))[-1:]
-    if len(paths) < 2:
-        return
-    pictures = [Image.open(path) for path in paths]
-    size = sum(picture.width for picture in pictures), max(picture.height for picture in pictures)
-    both = Image.new("RGB", size, "white")
-    both.paste(pictures[0], (0, 0))
-    both.paste(pictures[1], (pictures[0].width, 0))
-    both.save(ROOT / RUNS / f"noise_{first}_{second}.png")
+    asked = [e for e in EXPERIMENTS if not args.only or e.config in args.only]
+    for experiment in asked:
+        overrides = overrides_of(experiment, args)
+        path = f"configs/{experiment.config}.json"
+        call("train.py", "-c", path, "-d", args.device, "-s", *overrides)
+        members = plan_sweep(load_config(ROOT / path, overrides, catalogue()), catalogue())
+        write_rows(experiment.config, list(rows_of(experiment, members, args.device)))
 
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="the folder of the three data sets")
-    parser.add_argument(
-        "--only", nargs="+", default=[], metavar="CONFIG", help="names in configs/"
-    )
-    parser.add_argument("--short", action="store_true", help="fewer epochs where that takes long")
-    parser.add_argument("-d", "--device", default="auto")
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="the folder of the three data sets")
+    names = [experiment.config for experiment in EXPERIMENTS]
+    add("--only", nargs="+", default=[], choices=names, metavar="CONFIG", help="of configs/")
+    add("--short", action="store_true", help="fewer epochs where that takes hours")
+    add("--workers", type=int, default=1, help="runs side by side, each on its share of the cores")
+    add("-d", "--device", default="auto")
     return parser.parse_args()
 
 
-def run_experiment(experiment: Experiment, args: argparse.Namespace) -> None:
-    """Train and test one experiment unless its scores are there, and note its seconds."""
-    name = experiment.config
-    note = ROOT / RUNS / f"{name}.json"
-    if note.exists():
-        return
-    overrides = [text.format(Path(args.data).resolve()) for text in FILES[experiment.data]]
-    is_short = args.short and bool(experiment.short)
-    overrides += [f"trainer.save_dir={RUNS}", *(experiment.short if is_short else ())]
-    config = f"configs/{name}.json"
-    started = time.perf_counter()
-    call("train.py", "-c", config, "-d", args.device, "-s", *overrides)
-    content = json.loads((ROOT / config).read_text(encoding="utf-8"))
-    if "sweep" not in content:
-        call("test.py", "-r", f"{RUNS}/{content['name']}", "-d", args.device)
-    facts = {
-        "seconds": round(time.perf_counter() - started),
-        "date": date.today().isoformat(),
-        "device": device_text(args.device),
-        "overrides": [
-            text for text in overrides if not text.startswith(("dataset", "trainer.save"))
-        ],
+def overrides_of(experiment: Experiment, args: argparse.Namespace) -> list[str]:
+    """What makes a sweep over seeds of a config."""
+    content = content_of(experiment)
+    sweep = {
+        "runs": content.get("sweep", {}).get("runs", [{}]),
+        "seeds": list(range(experiment.seeds)),
+        "workers": args.workers,
     }
-    note.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    overrides = [text.format(args.data.resolve()) for text in FILES[experiment.data]]
+    overrides += ["trainer.save_dir=saved/reproduce", f"sweep={json.dumps(sweep)}"]
+    if args.short and experiment.short:
+        overrides.append(f"trainer.epochs={experiment.short}")
+    return [*overrides, "generation.pictures=false"]
+
+
+def content_of(experiment: Experiment) -> dict[str, Any]:
+    """The config as it is shipped."""
+    return json.loads((ROOT / "configs" / f"{experiment.config}.json").read_text("utf-8"))
 
 
 def call(script: str, *arguments: str) -> None:
@@ -152,6 +141,61 @@ def call(script: str, *arguments: str) -> None:
     done = subprocess.run([sys.executable, script, *arguments], cwd=ROOT, check=False)  # noqa: S603
     if done.returncode:
         sys.exit(done.returncode)
+
+
+def rows_of(experiment: Experiment, members: list[Member], device: str) -> Iterator[list[str]]:
+    """The table's rows of one experiment, one for each setting."""
+    split, metric = experiment.score.split()
+    full = content_of(experiment)["trainer"]["epochs"]
+    for place, group in groupby(members, lambda member: member.place):
+        own = list(group)
+        reports = [report for member in own if (report := own_report(member))]
+        scores = [report["splits"][split][metric] for report in reports]
+        first = reports[0]
+        lines = [line for member in own for line in trained_epochs(member)]
+        seconds = sum(line["seconds"] for line in lines)
+        epochs = first["epoch"]
+        whole = ""
+        if epochs < full:
+            hours = seconds / len(lines) * full / 3600
+            whole = f" of {full} (in full {hours:.1f} h)"
+        is_larger = first["compression_ratio"] <= 1
+        yield [
+            experiment.config,
+            setting_text(own[0]),
+            experiment.reported if place == 0 else "",
+            experiment.score,
+            f"**{fmean(scores):.4g}**" + (f" ± {stdev(scores):.2g}" if len(scores) > 1 else ""),
+            str(len(scores)),
+            "the image" if is_larger else f"{first['baselines']['pca'][split][metric]:.4g}",
+            f"{epochs}{whole}",
+            f"{first['parameters']:,}",
+            f"{first['code_size']:,}",
+            f"{first['compression_ratio']:.3g}",
+            f"{seconds / len(own):,.0f}",
+            f"{device_text(device)}, {tested_on(own[0])}",
+        ]
+
+
+def trained_epochs(member: Member) -> list[dict[str, Any]]:
+    """What is noted of each epoch of a member."""
+    path = reports_of(member)[-1].parent.parent / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def tested_on(member: Member) -> str:
+    """The day of a member's scores."""
+    return date.fromtimestamp(reports_of(member)[-1].stat().st_mtime).isoformat()
+
+
+def setting_text(member: Member) -> str:
+    """A member's setting in few letters: "k 3, s 1, p 1"."""
+    if not member.overrides:
+        return ""
+    text = member.setting
+    for word, letter in (("kernel_size", "k"), ("stride", "s"), ("padding", "p")):
+        text = text.replace(word, letter)
+    return re.sub(r"arch\.args\.\w+|[\"{}\[\]:]", "", text).strip()
 
 
 def device_text(device: str) -> str:
@@ -163,63 +207,19 @@ def device_text(device: str) -> str:
     return f"{os.cpu_count()} cores, {platform.machine()}"
 
 
-def write_results() -> None:
-    """One row for each member that has scores."""
-    lines = [
-        "# The systems of the five reports, run here",
-        "",
-        "Made by `python benchmarks/reproduce.py --data FOLDER --short`. `short` marks a run of",
-        "fewer epochs than the report's. The compression ratio is numbers in an image for each",
-        "number in its code: below 1 the code is the larger, and a high score shows a good copy.",
-        "",
-        "| config | setting | report | score | ours | PCA of that size | epochs | seed "
-        "| parameters | code size | compression | seconds | device, date |",
-        "|" + "---|" * 13,
-    ]
+def write_rows(config: str, rows: list[list[str]]) -> None:
+    """Put the rows of a config into the table, in place of those it had."""
+    page = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    found = [line for line in page.splitlines() if line.startswith("| ")][1:]
+    of_config = {
+        name: list(lines) for name, lines in groupby(found, lambda line: line.split(" | ")[0][2:])
+    }
+    of_config[config] = ["| " + " | ".join(row) + " |" for row in rows]
+    lines = [f"| {' | '.join(HEADING)} |", "|" + "---|" * len(HEADING)]
     for experiment in EXPERIMENTS:
-        note = ROOT / RUNS / f"{experiment.config}.json"
-        if note.exists():
-            lines += rows_of(experiment, json.loads(note.read_text(encoding="utf-8")))
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(f"written to {RESULTS}")
-
-
-def rows_of(experiment: Experiment, facts: dict[str, Any]) -> list[str]:
-    """The table's rows of one experiment, one for each run."""
-    content = json.loads((ROOT / "configs" / f"{experiment.config}.json").read_text())
-    content = apply_overrides(content, facts["overrides"])
-    runs = [content["name"]]
-    settings = [""]
-    if "sweep" in content:
-        sets = content["sweep"]["runs"]
-        runs = [f"{content['name']}-{place}-*" for place in range(len(sets))]
-        settings = [
-            ", ".join(f"{key.split('.')[-1]} {value}" for key, value in one.items())
-            for one in sets
-        ]
-    rows = []
-    split, metric = experiment.score.split()
-    for name, setting in zip(runs, settings, strict=True):
-        folder = max((ROOT / RUNS).glob(f"{name}/*/test/metrics.json")).parent.parent
-        report = json.loads((folder / "test" / "metrics.json").read_text())
-        config = json.loads((folder / "config.json").read_text())
-        setting = (
-            setting.replace("kernel_size", "k").replace("stride", "s").replace("padding", "p")
-        )
-        short = " (short)" if facts["overrides"] else ""
-        cells = [
-            experiment.config, setting.replace("'", "").replace("{", "").replace("}", ""),
-            experiment.reported if name == runs[0] else "", experiment.score,
-            f"**{report['splits'][split][metric]:.4g}**",
-            f"{report['baselines']['pca'][split][metric]:.4g}",
-            f"{config['trainer']['epochs']}{short}", config["seed"],
-            f"{report['parameters']:,}", f"{report['code_size']:,}",
-            f"{report['compression_ratio']:.3g}",
-            facts["seconds"] if name == runs[0] else "", f"{facts['device']}, {facts['date']}",
-        ]  # fmt: skip
-        rows.append("| " + " | ".join(map(str, cells)) + " |")
-    return rows
+        lines += of_config.get(experiment.config, [])
+    RESULTS.write_text(OPENING + "\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    print(f"written to {RESULTS}", flush=True)
 
 
 if __name__ == "__main__":

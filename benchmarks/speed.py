@@ -3,12 +3,15 @@
     python benchmarks/speed.py [--data FOLDER] [--rounds N] [--epochs N] [-d DEVICE] [--write]
     python benchmarks/speed.py --scale [--large]
     python benchmarks/speed.py --startup
+    python benchmarks/speed.py --systems --data FOLDER
 
 The first compares: the contenders take turns, round after round, each in a process of its own, so
 that neither a busy minute nor another's memory is held against one of them. It needs
 `pip install -r benchmarks/requirements.txt` for Lightning and pythae, and says so of those that
 are missing. --scale trains on more and more images, --startup counts the seconds to the first
-step. --write puts the table into docs/PERFORMANCE.md, in place of the one for this kind of device.
+step, --systems compares on the network of every report, whose images lie in FOLDER as
+reproduce.py takes them. --write puts the table into docs/PERFORMANCE.md, in place of the one for
+this kind of device.
 """
 
 import argparse
@@ -25,6 +28,7 @@ from statistics import median
 from typing import Any
 
 from scaling import scale_table, startup_table
+from systems import systems_table
 from tables import markdown, write_section
 
 ROOT = Path(__file__).parent.parent
@@ -59,11 +63,16 @@ def main() -> None:
         return run_contender(args)
     if args.scale:
         kind, table, facts = "scale", *scale_table(measure, args.device, args.rounds, args.large)
+    elif args.systems:
+        kind, (table, facts) = (
+            "systems",
+            systems_table(measure, args.device, args.rounds, args.data),
+        )
     elif args.startup:
         kind, table, facts = "start", *startup_table(args.rounds)
     else:
         kind, table, facts = "speed", *speed_table(args)
-    packages = PACKAGES if kind == "speed" else PACKAGES[:1]
+    packages = {"speed": PACKAGES, "systems": PACKAGES[:2]}.get(kind, PACKAGES[:1])
     text = f"{conditions(facts, packages)}\n\n{table}\n"
     print(f"\n{text}")
     if args.write:
@@ -84,8 +93,10 @@ def parse_arguments() -> argparse.Namespace:
     add("--scale", action="store_true", help="1,000 to 100,000 images")
     add("--large", action="store_true", help="... and 800,000")
     add("--startup", action="store_true", help="seconds to the first step")
+    add("--systems", action="store_true", help="the networks of the reports")
     add("--write", action="store_true", help="put the table into docs/PERFORMANCE.md")
-    add("--contender", choices=TITLES, help="run this one and print one line of JSON")
+    add("--contender", choices=[*TITLES, "profile"], help="run one, print one line of JSON")
+    add("-c", "--config", default="config.json", help="for --contender: what it trains")
     add("-s", "--set", nargs="+", default=[], help="for --contender: changes of the config")
     return parser.parse_args()
 
@@ -95,12 +106,14 @@ def run_contender(args: argparse.Namespace) -> None:
     sys.path.insert(0, str(ROOT))
     from contenders import run
 
-    print(json.dumps(run(args.contender, args.device, args.epochs, args.set)))
+    print(json.dumps(run(args.contender, args.config, args.device, args.epochs, args.set)))
 
 
-def measure(name: str, device: str, epochs: int, overrides: list[str]) -> dict[str, Any]:
+def measure(
+    name: str, device: str, epochs: int, overrides: list[str], config: str = "config.json"
+) -> dict[str, Any]:
     """The facts of one contender, run in a process of its own."""
-    command = [sys.executable, __file__, "--contender", name, "-d", device]
+    command = [sys.executable, __file__, "--contender", name, "-d", device, "-c", config]
     command += ["--epochs", str(epochs), *(["-s", *overrides] if overrides else [])]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:

@@ -12,7 +12,7 @@ from torch import nn
 from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from base.base_model import BaseModel
-from model.network import BatchNorm
+from model.network import BatchNorm, Deconvolution
 from trainer.catalogue import catalogue
 from trainer.experiment import Experiment
 from trainer.start import Start
@@ -63,8 +63,13 @@ class Task(NamedTuple):
         return self.experiment.device
 
     @property
+    def batch_size(self) -> int:
+        """Images in a batch."""
+        return self.loader.batch_size
+
+    @property
     def images(self) -> torch.Tensor:
-        """The training images, one-hot float32 [N, C, H, W] on the CPU."""
+        """The training images, float32 [N, C, H, W] on the CPU."""
         return self.dataset.to_images(self.dataset.stored[self.loader.indices])
 
 
@@ -90,10 +95,11 @@ class Stopwatch:
         self._wait()
         self._started = time.perf_counter()
 
-    def stop(self) -> None:
-        """The epoch is over, on the device too."""
+    def stop(self) -> float:
+        """The epoch is over, on the device too -> its seconds."""
         self._wait()
         self._laps.append(time.perf_counter() - self._started)
+        return self._laps[-1]
 
     def _wait(self) -> None:
         if self._device.type == "cuda":
@@ -105,9 +111,10 @@ class Stopwatch:
         return sum(self._laps[WARM_UP:])
 
 
-def prepare(device_name: str, epochs: int, overrides: list[str]) -> Task:
+def prepare(config_name: str, device_name: str, epochs: int, overrides: list[str]) -> Task:
     """The images, and the network with its first weights."""
-    config = load_config(ROOT / "config.json", [*SETTINGS, *overrides], catalogue())
+    settings = SETTINGS if config_name == "config.json" else ()
+    config = load_config(ROOT / config_name, [*settings, *overrides], catalogue())
     return Task(Experiment(Start(config), device_name), epochs)
 
 
@@ -117,21 +124,58 @@ def needs_bf16(device: torch.device) -> None:
         raise Unavailable(f"{device} does not compute in bfloat16")
 
 
-def plain(network: BaseModel) -> nn.Sequential:
-    """The network's encoder and decoder with torch's own batch norm, in torch's own layout."""
-    chain = nn.Sequential(network.encoder, network.decoder)
-    for parent in list(chain.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, BatchNorm):
-                setattr(parent, name, nn.BatchNorm2d(child.num_features))
-    return chain.to(memory_format=torch.contiguous_format)
+class Script(nn.Module):
+    """A model as a usual script has it: torch's own modules, in torch's own layout.
+
+    Args:
+        model: an Autoencoder or a VAE of this project, whose layers and first weights it takes.
+    """
+
+    def __init__(self, model: BaseModel) -> None:
+        super().__init__()
+        self.encoder, self.decoder = model.encoder, model.decoder
+        self.mean, self.logvar = getattr(model, "mean", None), getattr(model, "logvar", None)
+        for parent in list(self.modules()):
+            for name, child in parent.named_children():
+                setattr(parent, name, torchs_own(child))
+        self.to(memory_format=torch.contiguous_format)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """x [N, C, H, W] -> what `usual_loss` takes."""
+        features = self.encoder(x)
+        if self.mean is None:
+            return {"reconstruction": self.decoder(features)}
+        mean, logvar = self.mean(features), self.logvar(features)
+        code = mean + torch.randn_like(mean) * (0.5 * logvar).exp() if self.training else mean
+        return {"reconstruction": self.decoder(code), "code": mean, "logvar": logvar}
 
 
-def adam(network: nn.Module, fused: bool | None = None) -> torch.optim.Adam:
+def torchs_own(module: nn.Module) -> nn.Module:
+    """Torch's module in place of one that this project has made better, with its weights."""
+    if isinstance(module, BatchNorm):
+        return nn.BatchNorm2d(module.num_features)
+    if isinstance(module, Deconvolution):
+        shape = module.in_channels, module.out_channels, module.kernel_size
+        settings = {key: getattr(module, key) for key in ("stride", "padding", "output_padding")}
+        own = nn.ConvTranspose2d(*shape, **settings)
+        own.load_state_dict(module.state_dict())
+        return own
+    return module
+
+
+def usual_loss(output: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+    """The mean squared error and, of a VAE, the mean KL divergence."""
+    error = F.mse_loss(output["reconstruction"].float(), images)
+    if "logvar" not in output:
+        return error
+    mean, logvar = output["code"].float(), output["logvar"].float()
+    return error + 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+
+
+def adam(task: Task, network: nn.Module, fused: bool | None = None) -> torch.optim.Adam:
     """The optimizer of every contender; torch picks its kind where `fused` is None."""
-    return torch.optim.Adam(
-        network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=fused
-    )
+    settings = task.experiment.config.optimizer.args | {"fused": fused}
+    return torch.optim.Adam(network.parameters(), **settings)
 
 
 @torch.no_grad()
@@ -140,7 +184,7 @@ def mean_loss(network: nn.Module, task: Task) -> float:
     network.eval()
     total = 0.0
     for images, *_ in task.loader.in_order().batches():
-        total += F.mse_loss(network(images), images).item() * len(images)
+        total += F.mse_loss(network(images)["reconstruction"], images).item() * len(images)
     return total / task.loader.count
 
 
