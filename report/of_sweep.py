@@ -38,14 +38,20 @@ class SweepFacts(NamedTuple):
     """Which way each metric is better, "min" or "max"."""
 
 
-def write_sweep_page(
-    folder: Path, facts: SweepFacts, table: list[dict[str, Any]], members: list[SweepMember]
-) -> None:
-    """Write the page of a sweep beside its tables.
+class Tables(NamedTuple):
+    """The tables of a sweep."""
 
-    Args:
-        table: a row for each setting, in the order of their first members.
-    """
+    scores: list[dict[str, Any]]
+    """A row for each setting, in the order of their first members."""
+    generated: list[dict[str, Any]]
+    """A row for each setting and level of noise, if children were looked at."""
+
+
+def write_sweep_page(
+    folder: Path, facts: SweepFacts, tables: Tables, members: list[SweepMember]
+) -> None:
+    """Write the page of a sweep beside its tables."""
+    table = tables.scores
     settings = list(dict.fromkeys(member.setting for member in members))
     colours = {name: colour_of(place, len(settings)) for place, name in enumerate(settings)}
     drawn, lines = _curves(facts.monitor, members)
@@ -53,8 +59,10 @@ def write_sweep_page(
         "title": f"{facts.name}, sweep",
         "description": facts.description,
         "verdicts": [text for text in (_winner(table), f"{len(members):,} runs in all.") if text],
-        "names": [name for name in _names(table) if not name.endswith(" sd")],
+        "names": _names(table),
         "rows": [_row(row, table, facts.best) for row in table],
+        "generated_names": _names(tables.generated),
+        "generated": [_row(row, tables.generated, {}) for row in tables.generated],
         "links": {name: _links(name, members, folder) for name in settings},
         "chart": drawn,
         "colours": [colours[member.setting] for member in lines],
@@ -67,7 +75,9 @@ def write_sweep_page(
 
 
 def _names(table: list[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for row in table for name in row))
+    """The columns, but for those of the spread over seeds."""
+    names = dict.fromkeys(name for row in table for name in row)
+    return [name for name in names if not name.endswith(" sd")]
 
 
 def _row(row: dict[str, Any], table: list[dict[str, Any]], best: dict[str, str]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from tests.conftest import command
 from tests.events import curve, curves, settings_of
 from trainer.catalogue import catalogue
 from trainer.plan import Member, plan_sweep
-from trainer.sweep import markdown, show_in_tensorboard, sweep_table, write_table
+from trainer.sweep import show_in_tensorboard
+from trainer.sweep_tables import generation_table, markdown, sweep_table, write_table
 from utils.checkpoint import load_checkpoint
 from utils.config.build import build
 from utils.config.check import load_config
@@ -156,6 +157,31 @@ def test_a_table_gives_mean_and_spread_over_seeds():
     assert "| 2 ± 1.4 |" in markdown([row])
 
 
+def test_children_are_told_at_each_level_of_noise_over_seeds(tmp_path):
+    results = []
+    for seed, kept in ((0, 0.5), (1, 0.75)):
+        test = tmp_path / f"member{seed}" / "0102_030405" / "test"
+        test.mkdir(parents=True)
+        (test / "metrics.json").write_text("{}")
+        of_children = {"made_by": "children", "images": 8, "class_kept": kept, "density": None}
+        rows = [
+            of_children | {"noise": 2.0, "kid": 1.0},
+            of_children | {"noise": 0.5, "kid": 0.25 + seed},
+            {"made_by": "copies", "noise": None, "class_kept": 1.0},
+        ]
+        groups = [{"class": "all classes", "rows": rows}, {"class": "Donut", "rows": rows[:1]}]
+        (test / "quality.json").write_text(json.dumps({"classes": groups}))
+        results.append((Member(0, {}, seed, {}, tmp_path / f"member{seed}", "AE"), {}))
+    results.append((Member(1, {}, 0, {}, tmp_path / "member0", "VAE"), {}))
+    low, high, alone, _ = generation_table(results)
+    assert (low["setting"], low["noise"], low["seeds"]) == ("AE", 0.5, 2)
+    assert low["class kept"] == 0.625
+    assert (low["KID"], round(low["KID sd"], 6)) == (0.75, round(0.5**0.5, 6))
+    assert "density" not in low
+    assert (high["noise"], high["KID"], high["KID sd"]) == (2.0, 1.0, 0.0)
+    assert (alone["setting"], alone["seeds"], alone["class kept"]) == ("VAE", 1, 0.5)
+
+
 def test_settings_whose_keys_end_alike_stay_apart():
     facts = {"parameters": 7, "code_size": 2, "compression_ratio": 8.0}
     results = [
@@ -171,7 +197,7 @@ def test_settings_with_other_scores_have_empty_cells(tmp_path):
         (Member(0, {}, 0, {}, Path("a")), {"splits": {"train": {"mse": 1.0}}, **facts}),
         (Member(1, {"b": 1}, 0, {}, Path("b")), {"splits": {"train": {"kl": 2.0}}, **facts}),
     ]
-    write_table(sweep_table(results), tmp_path)
+    write_table(sweep_table(results), tmp_path, "table")
     rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
     assert [(row["mse"], row["kl"]) for row in rows] == [("1.0", ""), ("", "2.0")]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from report.of_sweep import SweepFacts, SweepMember, write_sweep_page
+from report.of_sweep import SweepFacts, SweepMember, Tables, write_sweep_page
 from tests.browser import browser, complaints, faults_for_readers, screenshot
 from tests.conftest import command
 from tests.reading import Page
@@ -39,8 +39,19 @@ def sweep(tmp_path):
     folder = tmp_path / "the-sweep"
     folder.mkdir()
     facts = SweepFacts("it's <i>", "", "min val_loss", BEST)
-    write_sweep_page(folder, facts, table, members)
+    generated = [
+        {"setting": "large", "noise": noise, "seeds": 2, "KID": noise / 4, "KID sd": 0.5 * noise}
+        for noise in (0.0, 2.0)
+    ]
+    write_sweep_page(folder, facts, Tables(table, generated), members)
     return folder
+
+
+def test_generated_images_have_a_table_by_level_of_noise(sweep):
+    heading, none, high = Page((sweep / "report.html").read_text()).rows("Generated images")
+    assert heading == ["setting", "noise", "seeds", "KID"]
+    assert none == ["large", "0.0000", "2", "0.0000"]
+    assert high == ["large", "2", "2", "0.5 ± 1"]
 
 
 def test_the_table_marks_the_best_and_links_the_runs(sweep):

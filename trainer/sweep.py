@@ -4,19 +4,17 @@ Every member is an ordinary run, trained by train.py and scored by test.py in pr
 own (`trainer/sweep_runs.py`).
 """
 
-import csv
-import io
 import json
 import shutil
-import statistics
 from pathlib import Path
 from typing import Any
 
 from logger.tensorboard import write_hparams
-from report.of_sweep import SweepFacts, SweepMember, write_sweep_page
+from report.of_sweep import SweepFacts, SweepMember, Tables, write_sweep_page
 from trainer.catalogue import catalogue
 from trainer.plan import Member, plan_sweep
 from trainer.sweep_runs import SweepRuns, own_report, reports_of
+from trainer.sweep_tables import generation_table, sweep_table, write_table
 from utils.arguments import ALL, Share
 from utils.config.overrides import value_at
 from utils.config.sections import LABEL, Config
@@ -25,7 +23,6 @@ from utils.output import alone_in, say, write_file
 
 OTHERS = "the table comes with the last of them; start the sweep again if nobody is at it"
 LABELS = "labels.json"  # in the folder of a sweep
-FACTS = ("parameters", "code_size", "compression_ratio")
 
 
 def run_sweep(config: Config, device: str, share: Share = ALL) -> None:
@@ -60,13 +57,17 @@ def run_sweep(config: Config, device: str, share: Share = ALL) -> None:
 
 
 def _write(config: Config, results: list[tuple[Member, dict[str, Any]]], folder: Path) -> None:
-    """The table of a sweep, and its page."""
+    """The tables of a sweep, and its page."""
     table = sweep_table(results)
-    write_table(table, folder)
+    write_table(table, folder, "table")
+    generated = generation_table(results)
+    if generated:
+        write_table(generated, folder, "generation")
     show_in_tensorboard(table, results, folder)
     best = {name: metric.best for name, metric in catalogue().metrics.items()}
     facts = SweepFacts(config.name, config.description, config.trainer.monitor, best)
-    write_sweep_page(folder, facts, table, [_on_page(member) for member, _ in results])
+    members = [_on_page(member) for member, _ in results]
+    write_sweep_page(folder, facts, Tables(table, generated), members)
 
 
 def _checked_marks(members: list[Member], path: Path) -> dict[str, int]:
@@ -94,52 +95,6 @@ def _on_page(member: Member) -> SweepMember:
     return SweepMember(member.setting, member.seed, found[-1].parent if found else None)
 
 
-def sweep_table(results: list[tuple[Member, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """A row for each setting: its facts, then mean and standard deviation over seeds.
-
-    Scores are those of the test split, else of the validation split, else of the training split.
-    """
-    rows = []
-    for place in dict.fromkeys(member.place for member, _ in results):
-        own = [(member, report) for member, report in results if member.place == place]
-        setting, reports = own[0][0].setting, [report for _, report in own]
-        split = [name for name in ("test", "validation", "train") if name in reports[0]["splits"]][
-            0
-        ]
-        row = {"setting": setting, "seeds": len(reports), "split": split}
-        row |= {fact: reports[0][fact] for fact in FACTS}
-        scores = [_flat_scores(report["splits"][split]) for report in reports]
-        for name in scores[0]:
-            values = [value for numbers in scores if (value := numbers[name]) is not None]
-            if name != "count" and len(values) == len(scores):
-                row[name] = statistics.fmean(values)
-                row[f"{name} sd"] = statistics.stdev(values) if len(values) > 1 else 0.0
-        rows.append(row)
-    return rows
-
-
-def _flat_scores(scores: dict[str, Any]) -> dict[str, float | None]:
-    """The scores of a split; those of the corrupted images, which lie deeper, by both names."""
-    flat: dict[str, float | None] = {}
-    for name, value in scores.items():
-        inner = value if isinstance(value, dict) else {"": value}
-        flat |= {f"{name} {key}".strip(): number for key, number in inner.items()}
-    return flat
-
-
-def write_table(table: list[dict[str, Any]], folder: Path) -> None:
-    """The table as Markdown and CSV."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = markdown(table)
-    say(text)
-    (folder / "table.md").write_text(text + "\n", encoding="utf-8")
-    lines = io.StringIO()
-    writer = csv.DictWriter(lines, _columns(table), restval="")
-    writer.writeheader()
-    writer.writerows(table)
-    (folder / "table.csv").write_text(lines.getvalue(), encoding="utf-8")
-
-
 def show_in_tensorboard(
     table: list[dict[str, Any]], results: list[tuple[Member, dict[str, Any]]], folder: Path
 ) -> None:
@@ -162,23 +117,3 @@ def _settings(member: Member, members: list[Member]) -> dict[str, Any]:
     called = {LABEL: member.setting} if any(other.label for other in members) else {}
     known = {key: value for key, value in found.items() if value != {}}
     return called | {"seed": str(member.seed)} | known  # text, for 1 would be shown as 1.0000
-
-
-def markdown(table: list[dict[str, Any]]) -> str:
-    """The table with mean ± standard deviation in one cell."""
-    names = [name for name in _columns(table) if not name.endswith(" sd")]
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    for row in table:
-        cells = []
-        for name in names:
-            value = row.get(name, "")
-            cell = f"{value:.4g}" if isinstance(value, float) else str(value)
-            spread = row.get(f"{name} sd")
-            cells.append(f"{cell} ± {spread:.2g}" if spread else cell)
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _columns(table: list[dict[str, Any]]) -> list[str]:
-    """What any row has: settings that differ in loss or corruption differ in their scores."""
-    return list(dict.fromkeys(name for row in table for name in row))
