@@ -154,7 +154,7 @@ def rows_of(experiment: Experiment, members: list[Member], device: str) -> Itera
         first = reports[0]
         lines = [line for member in own for line in trained_epochs(member)]
         seconds = sum(line["seconds"] for line in lines)
-        epochs = first["epoch"]
+        epochs = len(lines) // len(own)
         whole = ""
         if epochs < full:
             hours = seconds / len(lines) * full / 3600
@@ -189,13 +189,8 @@ def tested_on(member: Member) -> str:
 
 
 def setting_text(member: Member) -> str:
-    """A member's setting in few letters: "k 3, s 1, p 1"."""
-    if not member.overrides:
-        return ""
-    text = member.setting
-    for word, letter in (("kernel_size", "k"), ("stride", "s"), ("padding", "p")):
-        text = text.replace(word, letter)
-    return re.sub(r"arch\.args\.\w+|[\"{}\[\]:]", "", text).strip()
+    """A member's setting by the last part of its keys, "linear 2"; "" for the config as it is."""
+    return re.sub(r"[\w.]+\.", "", member.setting) if member.overrides else ""
 
 
 def device_text(device: str) -> str:
