@@ -131,6 +131,11 @@ class Trained:
                 "labels: the model is conditional; give the class of each image, whole numbers "
                 f"from 0 to {len(self.classes) - 1} (places in classes)"
             )
+        if isinstance(labels, np.ndarray) and labels.dtype.kind in "USO":
+            raise DataError(
+                f"labels: values of type {labels.dtype}; give the place of each class in classes, "
+                f"whole numbers from 0 to {len(self.classes) - 1}"
+            )
         numbers = _numbers(labels, "labels")
         count = len(given) if isinstance(given, np.ndarray | torch.Tensor) else len(numbers)
         if tuple(numbers.shape) != (count,) or (numbers != numbers.round()).any():
