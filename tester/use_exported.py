@@ -190,6 +190,9 @@ def main() -> None:
     target = Path(sys.argv[2] if len(sys.argv) == 3 else "reconstructions.npy")
     if target.exists() and Path(sys.argv[1]).exists() and target.samefile(sys.argv[1]):
         refuse(f"{target}: is what is read; name another file for the reconstructions")
+    if target.is_dir() or not target.parent.is_dir():  # which is better known before all is done
+        problem = "is a folder" if target.is_dir() else "is in no folder that exists"
+        refuse(f"{target}: {problem}; name another file for the reconstructions")
     model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     networks, held_out = open_networks(folder), np.array(model["held_out_errors"])
     array, written, place = read_images(Path(sys.argv[1]), model), [], 0

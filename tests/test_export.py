@@ -146,8 +146,8 @@ def test_an_export_takes_the_place_of_an_earlier_one(runs, tmp_path):
 
 
 def refused(done, *words):
-    """Check that a command ended with one line that has these words."""
-    assert done.returncode == 2, done.stderr
+    """Check that a command ended with one line that has these words, and said nothing else."""
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
     for word in words:
@@ -219,6 +219,9 @@ def test_use_py_refuses_what_it_cannot_take_in_one_line(exports, tmp_path):
     refused(use(out, "label.npz", cwd=tmp_path), "holds no array of images; save it as 'data'")
     refused(use(out, "none.npy", cwd=tmp_path), "none.npy: ", "No such file")
     refused(use(out, cwd=tmp_path), "use: python use.py")
+    np.save(tmp_path / "good.npy", np.zeros((2, 12, 12), np.uint8))
+    refused(use(out, "good.npy", "none/made.npy", cwd=tmp_path), "is in no folder that exists")
+    refused(use(out, "good.npy", ".", cwd=tmp_path), ".: is a folder; name another file")
     assert not list(tmp_path.glob("*made.npy"))
     assert not (tmp_path / "reconstructions.npy").exists()
     own = tmp_path / "reconstructions.npy"  # what use.py writes where no other name is given
