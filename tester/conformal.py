@@ -63,7 +63,7 @@ class Conformal:
         if count >= needed:
             return ""
         return (
-            f"note: nothing can be flagged at --alpha {self.alpha:g}: that takes {needed:,} "
+            f"nothing can be flagged at --alpha {self.alpha:g}: that takes {needed:,} "
             f"held-out images, and there are {count:,}, whose smallest p-value is "
             f"{1 / (1 + count):.3g}"
         )

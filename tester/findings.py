@@ -16,7 +16,7 @@ def sentence(found: dict[str, Any]) -> str:
         found: as metrics.json has it.
     """
     return (
-        f"{found['flagged']:,} of {found['count']:,} images are flagged at alpha "
+        f"{found['flagged']:,} of {found['count']:,} images are flagged as odd at alpha "
         f"{found['alpha']:g}, by {found['held_out']['count']:,} held-out images "
         f"({found['held_out']['split']})"
     )

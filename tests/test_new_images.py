@@ -247,6 +247,8 @@ def test_too_few_held_out_images_are_said_so(run, new, tmp_path):
     said, report, rows = score(run, new, "-o", tmp_path / "out")
     assert "nothing can be flagged at --alpha 0.01: that takes 99 held-out images" in said
     assert "there are 15, whose smallest p-value is 0.0625" in said
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "(validation); nothing can be flagged at --alpha 0.01: that takes 99" in page
     assert report["images"]["threshold"] is None
     assert not numbers(rows, "flagged").any()
 
