@@ -130,7 +130,8 @@ def stored_or_read(
     """
     if isinstance(array, np.memmap):
         return ArrayReader(array, shape, dtype, convert)
-    return torch.from_numpy(convert(array))
+    # torch takes no array that is turned around, and warns of one that may not be written.
+    return torch.from_numpy(np.require(convert(array), requirements=["C", "W"]))
 
 
 def stored_pixels(array: np.ndarray) -> torch.Tensor | BaseReader:

@@ -32,6 +32,8 @@ def read_from_archive(file: Path, name: str) -> np.ndarray:
     """
     with zipfile.ZipFile(file) as archive:
         names = [entry.removesuffix(".npy") for entry in archive.namelist()]
+        if not names:
+            raise DataError(f"{file}: holds no array at all; save the images with numpy.savez")
         if name not in names:
             raise DataError(
                 f"{file}: holds no array '{name}' but {', '.join(names)}; "
@@ -77,7 +79,7 @@ def _check_entry(entry: zipfile.ZipInfo, stream: IO[bytes], file: Path) -> None:
 
 def array_shapes(path: str) -> dict[str, tuple[int, ...]]:
     """The names and shapes of the arrays in a .npz file; empty for any other file."""
-    if not is_archive(Path(path)):
+    if not Path(path).is_file() or not is_archive(Path(path)):  # a pipe would be waited for
         return {}
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".npy")]

@@ -3,6 +3,11 @@
 from collections.abc import Sequence
 
 
+def short(number: float) -> str:
+    """A number with four decimals, or in powers of ten where these would hide it."""
+    return f"{number:.2e}" if 0 < abs(number) < 0.001 else f"{number:.4f}"
+
+
 def columns(rows: Sequence[tuple[str, ...]]) -> str:
     """Rows of words as text, each column as wide as its longest word; numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -10,6 +10,10 @@ import math
 
 import numpy as np
 
+# By so small a share of itself the error of the same image differs by rounding, with the images
+# that go through the model beside it.
+ROUNDING = 1e-5
+
 
 def images_needed(alpha: float) -> int:
     """How many images must be held out so that the smallest p-value is not above `alpha`."""
@@ -31,9 +35,13 @@ class Conformal:
         self.held_out, self.alpha = np.sort(held_out), alpha
 
     def p_values(self, errors: np.ndarray) -> np.ndarray:
-        """(1 + held-out images with at least an image's error) / (1 + held-out images), [m]."""
+        """(1 + held-out images with at least an image's error) / (1 + held-out images), [m].
+
+        An error that is one of a held-out image but for rounding counts as the same.
+        """
         count = len(self.held_out)
-        at_least = count - np.searchsorted(self.held_out, errors, side="left")
+        least = errors * (1 - ROUNDING)
+        at_least = count - np.searchsorted(self.held_out, least, side="left")
         return (1 + at_least) / (1 + count)
 
     def is_flagged(self, p_values: np.ndarray) -> np.ndarray:
@@ -55,7 +63,7 @@ class Conformal:
         if count >= needed:
             return ""
         return (
-            f"note: nothing can be flagged at --alpha {self.alpha:g}: that takes {needed:,} "
+            f"nothing can be flagged at --alpha {self.alpha:g}: that takes {needed:,} "
             f"held-out images, and there are {count:,}, whose smallest p-value is "
             f"{1 / (1 + count):.3g}"
         )

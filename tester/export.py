@@ -13,6 +13,7 @@ import torch
 from base.base_data_loader import BaseDataLoader
 from base.base_dataset import BaseDataset
 from data_loader.image_folder import ImageFolder
+from data_loader.labels import USUAL_NAME
 from data_loader.pixel_dataset import BaseImages
 from data_loader.wafers import BaseWafers
 from tester.onnx_files import OPSET, Decoder, Encoder, check_packages, write_network
@@ -171,6 +172,8 @@ def layout_facts(dataset: BaseDataset, args: dict[str, Any]) -> dict[str, Any]:
     if facts["layout"] == "codes":
         facts["file_range"] = [0, dataset.shape[0] - 1]
     return facts | {
+        "data_name": args.get("data_name", "data"),
+        "label_name": args.get("label_name", USUAL_NAME),
         "file_shape": array.shape[1:],
         "dtype": array.dtype.name,
         "channels_first": facts["layout"] in ("CHW", "channels first"),

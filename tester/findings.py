@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from base.base_dataset import Labels
-from logger.tables import columns
+from logger.tables import columns, short
 
 
 def sentence(found: dict[str, Any]) -> str:
@@ -16,7 +16,7 @@ def sentence(found: dict[str, Any]) -> str:
         found: as metrics.json has it.
     """
     return (
-        f"{found['flagged']:,} of {found['count']:,} images are flagged at alpha "
+        f"{found['flagged']:,} of {found['count']:,} images are flagged as odd at alpha "
         f"{found['alpha']:g}, by {found['held_out']['count']:,} held-out images "
         f"({found['held_out']['split']})"
     )
@@ -58,8 +58,8 @@ def class_table(classes: dict[str, dict[str, Any]]) -> str:
     for name, own in classes.items():
         theirs = own["held_out"]["error"]
         rows.append((
-            name, f"{own['count']:,}", f"{own['error']:.4f}", f"{own['flagged']:,}",
-            "" if theirs is None else f"{theirs:.4f}",
+            name, f"{own['count']:,}", short(own["error"]), f"{own['flagged']:,}",
+            "" if theirs is None else short(theirs),
         ))  # fmt: skip
     return columns(rows)
 

@@ -116,7 +116,7 @@ class ImagesTester(Tester):
         splits = self.score()
         conformal = Conformal(splits[self.held_out].errors(), self.alpha)
         if conformal.note:
-            say(conformal.note)
+            say(f"note: {conformal.note}")
         splits[SPLIT] = self._score_into(folder, conformal)
         content = self.scorer.as_json(splits)
         say(score_table(content))
@@ -130,7 +130,8 @@ class ImagesTester(Tester):
         if self.making:
             self.generate(self.making, folder)
         names = [*self._known_names(), *([] if self.images.has_labels else [UNLABELLED])]
-        self.write_page(folder, self.shown_splits(splits), names, [sentence(found)])
+        told = [sentence(found), *filter(None, [conformal.note])]  # for whoever sees the page only
+        self.write_page(folder, self.shown_splits(splits), names, ["; ".join(told)])
 
     def shown_splits(self, measured: dict[str, Scores]) -> list[Split]:
         """The splits as the page shows them, the new images among them."""

@@ -90,6 +90,11 @@ def check_apart(folder: Path, names: Sequence[str], inputs: dict[str, Path]) -> 
     """
     made = {(folder / name).resolve() for name in names} | {folder.resolve()}
     for option, path in inputs.items():
+        if path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
+            raise ConfigError(
+                f"{option} {path}: the results would go into this folder, to {folder}, and their "
+                "pictures be taken for images the next time; write them elsewhere with -o"
+            )
         if path.resolve() in made:
             raise ConfigError(
                 f"{option} {path}: the results would go there too; write them elsewhere with -o"

@@ -12,7 +12,7 @@ from base.base_data_loader import BaseDataLoader
 from generation.children import originals
 from generation.making import Making, plan_making
 from logger.lettering import undrawable
-from logger.tables import columns
+from logger.tables import columns, short
 from report.of_test import write_test_page
 from tester.array_writer import check_room, write_generated
 from tester.baselines import baselines
@@ -303,7 +303,7 @@ def score_table(scores: dict[str, Any]) -> str:
         names = list(scores["baselines"]["mean_image"][split])
         rows = rows or [("images of", "made by", *names)]
         rows += [
-            (split, maker, *(f"{numbers[name]:.4f}" for name in names))
+            (split, maker, *(short(numbers[name]) for name in names))
             for maker, numbers in makers.items()
         ]
     return columns(rows)

@@ -18,6 +18,10 @@ import numpy as np
 import onnxruntime
 
 NARROW = 0.02  # the share of their range below which images are hardly meant
+AT_ONCE = 64  # images that are computed together, for memory
+# By so small a share of itself the error of the same image differs by rounding, with the images
+# that go through the networks beside it.
+ROUNDING = 1e-5
 
 
 def refuse(message: str) -> NoReturn:
@@ -47,24 +51,35 @@ def errors_of(images: np.ndarray, made: np.ndarray) -> np.ndarray:
 
 
 def p_values(errors: np.ndarray, held_out: np.ndarray) -> np.ndarray:
-    """The p-value of each error, [N]; `held_out` are the sorted errors of held-out images."""
-    at_least = len(held_out) - np.searchsorted(held_out, errors, side="left")
+    """The p-value of each error, [N]; `held_out` are the sorted errors of held-out images.
+
+    An error that is one of a held-out image but for rounding counts as the same.
+    """
+    at_least = len(held_out) - np.searchsorted(held_out, errors * (1 - ROUNDING), side="left")
     return (1 + at_least) / (1 + len(held_out))
 
 
-def to_images(array: np.ndarray, model: dict[str, Any]) -> np.ndarray:
-    """An array as the data file has them -> float32 [N, C, H, W] in the model's value range."""
+def to_images(array: np.ndarray, model: dict[str, Any], first: int = 0) -> np.ndarray:
+    """An array as the data file has them -> float32 [N, C, H, W] in the model's value range.
+
+    Args:
+        first: the place of the array's first image, as messages count them.
+    """
     (low, high), (bottom, top) = model["file_range"], model["value_range"]
-    if not ((array >= low) & (array <= high)).all():
-        refuse(f"a number in the images is not between {low:g} and {high:g}")
+    is_wrong = ~((array >= low) & (array <= high))  # NaN is, too
+    if is_wrong.any():
+        place = tuple(np.argwhere(is_wrong)[0])
+        refuse(f"image {first + place[0]} holds {array[place]}, not between {low:g} and {high:g}")
     if model["layout"] == "codes":
         array = array[..., None] == np.arange(model["shape"][0])
     elif model["layout"] == "HW":
         array = array[..., None]
     images = array if model["channels_first"] else array.transpose(0, 3, 1, 2)
     if model["one_hot"]:
-        if not (np.isin(images, (0, 1)).all() and (images.sum(1) == 1).all()):
-            refuse("a pixel in the images is not exactly one of the model's kinds")
+        is_one = np.isin(images, (0, 1)).all(1) & (images.sum(1) == 1)
+        if not is_one.all():
+            image = first + int(np.argwhere(~is_one)[0][0])
+            refuse(f"image {image} has a pixel that is not exactly one of the model's kinds")
         return images.astype(np.float32)
     shares = (images.astype(np.float64) - low) / (high - low)
     return (shares * (top - bottom) + bottom).astype(np.float32)
@@ -120,21 +135,22 @@ def read_picture(path: Path, model: dict[str, Any]) -> np.ndarray:
     return to_array(is_of, model)
 
 
-def array_in(loaded: Any, path: Path) -> np.ndarray:
+def array_in(loaded: Any, path: Path, model: dict[str, Any]) -> np.ndarray:
     """The array of a .npy file, or that of the images in a .npz file."""
     if isinstance(loaded, np.ndarray):
         return loaded
-    names = [name for name in loaded.files if name != "label"]
-    if "data" not in names and len(names) != 1:
-        refuse(f"{path}: holds no array 'data' but {', '.join(names)}; save it as 'data' or alone")
-    return loaded["data" if "data" in names else names[0]]
+    wanted, names = model["data_name"], [n for n in loaded.files if n != model["label_name"]]
+    if wanted not in names and len(names) != 1:
+        others = f"no array '{wanted}' but {', '.join(names)}" if names else "no array of images"
+        refuse(f"{path}: holds {others}; save it as '{wanted}' or alone")
+    return loaded[wanted if wanted in names else names[0]]
 
 
 def read_images(path: Path, model: dict[str, Any]) -> np.ndarray:
     """The images in a file, laid out as in the data file."""
     try:
-        if path.suffix in (".npy", ".npz"):
-            array = array_in(np.load(path, allow_pickle=False), path)
+        if path.suffix.lower() in (".npy", ".npz"):
+            array = array_in(np.load(path, allow_pickle=False), path, model)
         else:
             array = read_picture(path, model)
     except (OSError, ValueError, EOFError) as error:
@@ -174,13 +190,19 @@ def main() -> None:
     target = Path(sys.argv[2] if len(sys.argv) == 3 else "reconstructions.npy")
     if target.exists() and Path(sys.argv[1]).exists() and target.samefile(sys.argv[1]):
         refuse(f"{target}: is what is read; name another file for the reconstructions")
+    if target.is_dir() or not target.parent.is_dir():  # which is better known before all is done
+        problem = "is a folder" if target.is_dir() else "is in no folder that exists"
+        refuse(f"{target}: {problem}; name another file for the reconstructions")
     model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     networks, held_out = open_networks(folder), np.array(model["held_out_errors"])
     array, written, place = read_images(Path(sys.argv[1]), model), [], 0
+    starts = range(0, len(array), AT_ONCE)
+    for start in starts:  # all are checked before anything is printed
+        to_images(array[start : start + AT_ONCE], model, start)
     warn_of_narrow(array, model)
     print("image  error         p-value")
-    for piece in np.array_split(array, -(-len(array) // 64)):  # not more at once, for memory
-        images = to_images(piece, model)
+    for start in starts:
+        images = to_images(array[start : start + AT_ONCE], model)
         made = reconstruct(networks, images)
         written.append(to_array(made, model))
         errors = errors_of(images, made)

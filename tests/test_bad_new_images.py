@@ -1,5 +1,6 @@
 """Wrong new images and options: one line that says what and why, exit code 2, nothing created."""
 
+import os
 import pickle
 import re
 from functools import partial
@@ -91,6 +92,12 @@ def archive(**arrays):
     return write
 
 
+def pipe(folder):
+    """A named pipe that nobody writes into -> its path."""
+    os.mkfifo(folder / "new.npy")
+    return folder / "new.npy"
+
+
 def broken_folder(folder):
     """A folder with a whole picture and one that ends too early -> its path."""
     for name in ("a.png", "b.png"):
@@ -130,6 +137,8 @@ BAD_IMAGES = {
     "objects": ("maps", array(np.array([{}, 1], object)), "pickled Python objects"),
     "an empty file": ("maps", content(b""), "begins like no .npy"),
     "half a file": ("maps", content(b"\x93NUMPY\x01\x00v\x00{'descr'"), "damaged"),
+    "a pipe": ("maps", pipe, "no ordinary file"),
+    "an archive of nothing": ("maps", archive(), "new.npz: holds no array at all"),
     "two arrays": ("maps", archive(a=GOOD, b=GOOD), "no array 'data' but a, b; save it as 'da"),
     "a link to nothing": ("digits", dangling_folder, "b.png: links to gone.png, which is not th"),
     "an empty folder": ("maps", lambda folder: folder, "no picture in this folder"),
@@ -191,6 +200,14 @@ def test_a_wrong_option_is_one_line(runs, tmp_path, case):
     images = array(GOOD, "codes.npy")(tmp_path)
     line = refused(runs[name], images, *options(tmp_path))
     assert re.search(says, line), line
+
+
+def test_results_do_not_go_among_the_pictures(runs, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.fromarray(pixels(1, (28, 28))[0]).save(pictures / "a.png")
+    line = refused(runs["digits"], pictures, "-o", pictures / "deep" / "results")
+    assert "the results would go into this folder" in line
 
 
 def test_numbers_are_no_labels_of_a_model_that_knows_words(runs, tmp_path):

@@ -283,6 +283,7 @@ def test_a_loaded_model_takes_labels(trained, new):
         (np.arange(30) % 4, "labels: 3 is no class of training; those are 0 to 2"),
         (-np.ones(30, int), "labels: -1 is no class of training"),
         ([0] * 30, "labels: a list; must be a NumPy array"),
+        (np.array(["a"] * 30), "type <U1; give the place of each class in classes, .* 0 to 2"),
     ],
 )
 def test_other_labels_are_refused_in_one_line(trained, new, labels, says):

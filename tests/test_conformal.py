@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tester import use_exported
 from tester.conformal import Conformal, images_needed
 
 ERRORS = st.lists(st.integers(0, 9), min_size=1, max_size=40)
@@ -17,6 +18,15 @@ def test_p_values_are_counted_with_ties_against_the_image():
     assert conformal.is_flagged(p_values).tolist() == [False, False, False, True, True]
     assert conformal.threshold == 3.0  # 3.5 has one held-out image above it: p = 2/5
     assert conformal.note == ""
+
+
+def test_an_error_that_differs_by_rounding_alone_is_the_same():
+    held_out = np.array([0.0, 0.1, 0.25, 0.5])
+    errors = np.concatenate([held_out * (1 + share) for share in (0, 3e-7, -3e-7)])
+    due = [1.0, 4 / 5, 3 / 5, 2 / 5] * 3
+    assert Conformal(held_out, alpha=0.2).p_values(errors).tolist() == due
+    assert use_exported.p_values(errors, held_out).tolist() == due
+    assert Conformal(held_out, alpha=0.2).p_values(np.array([0.5001])).tolist() == [1 / 5]
 
 
 @pytest.mark.parametrize(("alpha", "needed"), [(0.01, 99), (0.05, 19), (0.07, 14), (0.5, 1)])

@@ -146,8 +146,8 @@ def test_an_export_takes_the_place_of_an_earlier_one(runs, tmp_path):
 
 
 def refused(done, *words):
-    """Check that a command ended with one line that has these words."""
-    assert done.returncode == 2, done.stderr
+    """Check that a command ended with one line that has these words, and said nothing else."""
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
     for word in words:
@@ -200,9 +200,13 @@ def test_use_py_refuses_what_it_cannot_take_in_one_line(exports, tmp_path):
         "size": (np.zeros((2, 12, 13), np.uint8), "must be numbers (N, 12, 12)"),
         "axes": (np.zeros((2, 1, 12, 12), np.uint8), "must be numbers (N, 12, 12)"),
         "empty": (np.zeros((0, 12, 12), np.uint8), "must be numbers (N, 12, 12)"),
-        "value": (np.full((2, 12, 12), 3), "not between 0 and 2"),
-        "nan": (np.full((2, 12, 12), np.nan), "not between 0 and 2"),
-        "half": (np.full((2, 12, 12), 0.5), "not exactly one of the model's kinds"),
+        "value": (np.full((2, 12, 12), 3), "image 0 holds 3, not between 0 and 2"),
+        "nan": (np.full((2, 12, 12), np.nan), "image 0 holds nan, not between 0 and 2"),
+        "late": (np.arange(100)[:, None, None] // 70 * np.full((12, 12), 3), "image 70 holds 3, "),
+        "half": (
+            np.arange(100)[:, None, None] // 70 * np.full((12, 12), 0.5),
+            "image 70 has a pixel that is not exactly one of the model's kinds",
+        ),
         "words": (np.full((2, 12, 12), "a"), "must be numbers"),
         "object": (np.array([{}], object), "allow_pickle"),
     }
@@ -211,8 +215,13 @@ def test_use_py_refuses_what_it_cannot_take_in_one_line(exports, tmp_path):
         refused(use(out, tmp_path / f"{name}.npy", "made.npy", cwd=tmp_path), words)
     np.savez(tmp_path / "two.npz", a=np.zeros(1), b=np.zeros(1))
     refused(use(out, "two.npz", cwd=tmp_path), "no array 'data' but a, b")
+    np.savez(tmp_path / "label.npz", label=np.zeros(1))
+    refused(use(out, "label.npz", cwd=tmp_path), "holds no array of images; save it as 'data'")
     refused(use(out, "none.npy", cwd=tmp_path), "none.npy: ", "No such file")
     refused(use(out, cwd=tmp_path), "use: python use.py")
+    np.save(tmp_path / "good.npy", np.zeros((2, 12, 12), np.uint8))
+    refused(use(out, "good.npy", "none/made.npy", cwd=tmp_path), "is in no folder that exists")
+    refused(use(out, "good.npy", ".", cwd=tmp_path), ".: is a folder; name another file")
     assert not list(tmp_path.glob("*made.npy"))
     assert not (tmp_path / "reconstructions.npy").exists()
     own = tmp_path / "reconstructions.npy"  # what use.py writes where no other name is given
@@ -225,24 +234,28 @@ def test_use_py_refuses_what_it_cannot_take_in_one_line(exports, tmp_path):
 def test_use_py_takes_what_images_takes_and_warns_of_it(tmp_path):
     grey = np.random.default_rng(0).integers(0, 256, (40, 12, 12), np.uint8)
     np.save(tmp_path / "grey.npy", grey)
-    dataset = {"type": "Arrays", "args": {"data": str(tmp_path / "grey.npy")}}
+    np.savez(tmp_path / "grey.npz", grey=grey, kind=np.zeros(40, np.uint8))
+    args = {"data": str(tmp_path / "grey.npz"), "data_name": "grey", "label_name": "kind"}
+    dataset = {"type": "Arrays", "args": args}
     out = tmp_path / "out"
     run = train(tmp_path, dataset=dataset)
     assert command("test.py", "-r", run, "--export", out).returncode == 0
-    np.savez(tmp_path / "new.npz", data=grey[:3], label=np.arange(3), more=np.zeros(1))
-    np.savez(tmp_path / "only.npz", digits=grey[:3], label=np.arange(3))
+    np.savez(tmp_path / "new.npz", grey=grey[:3], kind=np.arange(3), more=np.zeros(1))
+    np.savez(tmp_path / "only.npz", digits=grey[:3], kind=np.arange(3))
     np.save(tmp_path / "new.npy", grey[:3])
+    shutil.copy(tmp_path / "new.npy", tmp_path / "UPPER.NPY")
     np.save(tmp_path / "one.npy", grey[0])
     said = {
         name: use(out, tmp_path / name, "made.npy", cwd=tmp_path)
-        for name in ("new.npz", "only.npz", "new.npy", "one.npy")
+        for name in ("new.npz", "only.npz", "new.npy", "UPPER.NPY", "one.npy")
     }
     lines = said["new.npy"].stdout.splitlines()
     assert said["new.npz"].stdout.splitlines() == said["only.npz"].stdout.splitlines() == lines
+    assert said["UPPER.NPY"].stdout.splitlines() == lines
     alone = said["one.npy"].stdout.splitlines()
     assert len(alone) == 2
     assert float(alone[1].split()[1]) == pytest.approx(float(lines[1].split()[1]), abs=1e-6)
-    assert [done.stderr for done in said.values()] == [""] * 4
+    assert [done.stderr for done in said.values()] == [""] * 5
     np.save(tmp_path / "dark.npy", grey[:3] // 100)
     done = use(out, tmp_path / "dark.npy", "made.npy", cwd=tmp_path)
     assert done.returncode == 0

@@ -14,6 +14,8 @@ import torch
 from PIL import Image
 
 from data_loader.wafers import LEGEND
+from tester.findings import class_table
+from tester.tester import score_table
 from tests import processes
 from tests.conftest import ROOT, command
 from tests.new_images import CLASSES, digits_run, maps, numbers, pixels, score, train, wafer_run
@@ -228,10 +230,25 @@ def test_classes_that_training_had_not_are_told_by_their_errors(run, new, tmp_pa
     assert "note: no class of training: class 3, class 7; such images count as unlike it" in said
 
 
+def test_small_errors_are_told_apart_in_tables():
+    own = {"count": 2, "error": 3.21e-5, "flagged": 0, "held_out": {"count": 1, "error": 0.25}}
+    assert class_table({"ring": own}).splitlines()[1].split() == [
+        "ring", "2", "3.21e-05", "0", "0.2500",
+    ]  # fmt: skip
+    scores = {
+        "splits": {"train": {"mse": 4.5e-4, "psnr": 33.5, "ssim": float("nan")}},
+        "baselines": {"mean_image": {"train": {"mse": 0.0, "psnr": 15.4, "ssim": -0.0004}}},
+    }
+    lines = [line.split()[2:] for line in score_table(scores).splitlines()[1:]]
+    assert lines == [["4.50e-04", "33.5000", "nan"], ["0.0000", "15.4000", "-4.00e-04"]]
+
+
 def test_too_few_held_out_images_are_said_so(run, new, tmp_path):
     said, report, rows = score(run, new, "-o", tmp_path / "out")
     assert "nothing can be flagged at --alpha 0.01: that takes 99 held-out images" in said
     assert "there are 15, whose smallest p-value is 0.0625" in said
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "(validation); nothing can be flagged at --alpha 0.01: that takes 99" in page
     assert report["images"]["threshold"] is None
     assert not numbers(rows, "flagged").any()
 

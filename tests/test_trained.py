@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,7 @@ def test_arrays_come_out_as_they_went_in(arrays):
         (lambda images: images.astype(object), "type object"),
         (lambda images: np.full(images.shape, np.nan), "image 0 holds nan"),
         (lambda images: torch.zeros(3, 1, 12, 9), r"images: shape \(3, 1, 12, 9\)"),
+        (lambda images: np.ma.masked_array(images, images > 5), "images: a masked array"),
     ],
 )
 def test_other_images_are_refused_in_one_line(arrays, change, says):
@@ -103,6 +105,23 @@ def test_what_is_no_code_is_refused_in_one_line(arrays, change, says):
     assert "\n" not in str(error.value)
     turned = codes[::-1].astype(">f4")
     assert (trained.decode(turned) == trained.decode(codes)[::-1]).all()
+
+
+def test_arrays_turned_around_or_read_only_are_images_as_any(arrays):
+    trained, images = arrays
+    turned = images[::-1, :, ::-1]
+    codes = trained.encode(turned.copy())
+    fixed = turned.copy()
+    fixed.setflags(write=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (trained.encode(turned) == codes).all()
+        assert (trained.encode(fixed) == codes).all()
+
+
+def test_no_path_is_not_the_folder_that_one_is_in():
+    with pytest.raises(CheckpointError, match="'': a path was expected"):
+        load("")
 
 
 def test_pictures_and_one_hot_maps_are_arrays_too(small, written, tmp_path):

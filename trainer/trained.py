@@ -82,7 +82,10 @@ class Trained:
         shape = self.model.code_shape
         tensor = _numbers(codes, "codes")
         if tuple(tensor.shape[1:]) not in (shape, (self.model.code_size,)) or not len(tensor):
-            raise DataError(f"codes: shape {tuple(tensor.shape)}; a code is {shape_text(shape)}")
+            raise DataError(
+                f"codes: shape {tuple(tensor.shape)}; a code is {shape_text(shape)}, and several "
+                f"are [N, {shape_text(shape)}]"
+            )
         pieces = tensor.reshape(-1, *shape).split(AT_ONCE)
         told = self._told(labels, tensor)
         images = self._in_batches(iter(pieces), told, self.model.decode)
@@ -128,6 +131,11 @@ class Trained:
                 "labels: the model is conditional; give the class of each image, whole numbers "
                 f"from 0 to {len(self.classes) - 1} (places in classes)"
             )
+        if isinstance(labels, np.ndarray) and labels.dtype.kind in "USO":
+            raise DataError(
+                f"labels: values of type {labels.dtype}; give the place of each class in classes, "
+                f"whole numbers from 0 to {len(self.classes) - 1}"
+            )
         numbers = _numbers(labels, "labels")
         count = len(given) if isinstance(given, np.ndarray | torch.Tensor) else len(numbers)
         if tuple(numbers.shape) != (count,) or (numbers != numbers.round()).any():
@@ -145,6 +153,7 @@ class Trained:
 
     def _batches(self, images: np.ndarray | torch.Tensor) -> Iterator[torch.Tensor]:
         """Images as the model takes them, some at a time."""
+        _refuse_masked(images, "images")
         if not isinstance(images, np.ndarray):
             tensor = _numbers(images, "images")
             if tuple(images.shape[1:]) != self.model.shape or not len(images):
@@ -158,6 +167,15 @@ class Trained:
                 yield given.to_images(stored)
 
 
+def _refuse_masked(given: Any, what: str) -> None:
+    """Raise a DataError for an array with a mask, below which may be anything, NaN too."""
+    if isinstance(given, np.ma.MaskedArray):
+        raise DataError(
+            f"{what}: a masked array, whose mask the model cannot see; give numbers in the place "
+            "of what is masked, as .filled(0) does"
+        )
+
+
 def _numbers(given: Any, what: str) -> torch.Tensor:
     """An array or a tensor of real and finite numbers as float32.
 
@@ -167,6 +185,7 @@ def _numbers(given: Any, what: str) -> torch.Tensor:
     if not isinstance(given, np.ndarray | torch.Tensor):
         kind = type(given).__name__
         raise DataError(f"{what}: a {kind}; must be a NumPy array or a tensor of torch")
+    _refuse_masked(given, what)
     is_real = given.dtype.kind in "iufb" if isinstance(given, np.ndarray) else given.isreal().all()
     if not is_real:
         raise DataError(f"{what}: numbers of type {given.dtype}; must be real")
@@ -190,6 +209,10 @@ def load(path: str | Path, device: str = "cpu") -> Trained:
         DataError: the checkpoint is of the first ones, which do not say how arrays are laid out,
             and the data that its config names are not there.
     """
+    if path == "":  # which would be the folder that one is in
+        raise CheckpointError(
+            "'': a path was expected; give a run, a checkpoint or a folder of runs"
+        )
     path = Path(path).expanduser()
     checkpoint = Checkpoint.read(best_of(find_run(path)) if path.is_dir() else path)
     classes = catalogue()._replace(checks=[])
