@@ -159,7 +159,7 @@ def test_the_page_has_the_numbers_of_the_table(done):
         assert shown[arm]["generates"] == ("yes" if row["generates"] == "True" else "no")
     classes = page.values("F1 of each class")
     labels = np.load(folder / "label.npy").tolist()
-    assert len(classes) == len([name for name in rows["none"] if name.endswith(" low")])
+    assert len(classes) == len([name for name in rows["none"] if name.startswith("f1_low ")])
     for name, cells in classes.items():
         (own,) = (of for of in CLASSES if " ".join(of.split()) == name)
         assert cells["images"] == str(labels.count(CLASSES.index(own)))
