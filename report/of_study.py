@@ -182,9 +182,7 @@ def _differences(arms: list[StudyArm]) -> list[Strips]:
     told = (
         f"In points of macro-F1 (hundredths) beside {best.name}, right of 0 is better. Each small "
         "mark is a fold: both arms with the same training and test images. The large one is their "
-        "mean, the line its interval: where the line crosses 0, chance could have done it. "
-        "Verdicts allow for the number of arms tested: they may see no difference where a line "
-        "just misses 0."
+        "mean, the line its interval: where the line crosses 0, chance could have done it."
     )
     return [strips("Difference, fold by fold", told, rows, with_zero=True)] if rows else []
 

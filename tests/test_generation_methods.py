@@ -416,6 +416,21 @@ def test_a_class_of_one_image_is_said_and_made_without_neighbours(run, tmp_path)
     assert all((np.array(maps) == maps[0]).all() for maps in by_source.values())
 
 
+@pytest.mark.parametrize("noise", [0, 3])
+def test_classes_of_which_all_children_are_the_same_image_are_named(run, tmp_path, noise):
+    settings = ["generation.per_class=3", f"generation.noise={noise}"]
+    said, record, data = evaluated(run, tmp_path / "out", *settings)
+    labels = Experiment(Start.trained(run, []), "cpu").dataset.labels
+    made = {}
+    for image, of in zip(data, record["images"], strict=True):
+        made.setdefault(labels.names[labels.indices[of["source"]]], []).append(image)
+    alike = {name for name, own in made.items() if (np.array(own) == own[0]).all()}
+    assert ("Donut" in alike) == (noise == 0)
+    lines = [line for line in said.splitlines() if "the same image" in line]
+    named = [line.split("children of ")[1].split(" are the")[0].split(", ") for line in lines]
+    assert {name for names in named for name in names} == alike
+
+
 def test_no_generation_leaves_all_the_rest(run, tmp_path):
     files = {}
     for name, setting in (("with", "generation.pictures=true"), ("without", "generation=null")):

@@ -325,6 +325,16 @@ def test_a_study_that_was_stopped_goes_on_and_ends_the_same(tmp_path):
     assert len(stamps(folder)) == len(before) + 2
 
 
+def test_a_report_of_an_earlier_study_is_called_so_while_another_runs(done, tmp_path):
+    folder, said = done
+    note = "note: report.html and the tables beside it are of an earlier study until this one ends"
+    assert note not in said
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    other = {"arms": ARMS[:2], "seeds": 1}
+    assert note in run_study(tmp_path, **other).stdout
+    assert note not in run_study(tmp_path, **other).stdout
+
+
 def stamps(folder):
     """When each record was written."""
     paths = (folder / "saved" / "tiny-study" / "records").glob("*.json")

@@ -80,6 +80,10 @@ def test_verdicts():
     assert verdict(Spread(0.001, 0.01, 20), 0.9, 1) == (
         "no difference seen: a difference below 3.0 points could not be seen with these folds"
     )
+    # No two macro-F1 are more than 100 points apart.
+    assert verdict(Spread(0.1, 0.4, 20), 0.9, 1) == (
+        "no difference seen: these folds are too few, or too unlike, to show any"
+    )
 
 
 def test_pooled_scores_are_means_over_repeats_with_intervals_around_them():
