@@ -91,7 +91,7 @@ def _set_aside(plan: Plan) -> str:
     """Which classes cannot be evaluated, and why."""
     names = plan.dataset.labels.names
     few = [
-        f"{name} ({size})"
+        f"{_cell(name)} ({size})"
         for label, (name, size) in enumerate(zip(names, plan.groups.sizes, strict=True))
         if label not in plan.classes and size
     ]

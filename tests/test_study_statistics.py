@@ -10,7 +10,7 @@ import torch
 
 from base.base_dataset import BaseDataset, Labels
 from study.folds import evaluable, group_images, split
-from study.report import _class_rows, csv_text
+from study.report import _class_rows, _set_aside, csv_text
 from study.statistics import (
     Pooled,
     Spread,
@@ -153,3 +153,10 @@ def test_columns_of_classes_and_arms_stay_apart_whatever_they_are_called():
     assert [row[name] for name in ("f1 a", "f1_low a", "f1_high a")] == ["0.5", "0.3", "0.7"]
     assert [row[name] for name in ("f1 a low", "f1_low a low")] == ["0.6", "0.4"]
     assert list(_class_rows(plan, arms))[0][:3] == ["a", "2", "0.50 (0.30 to 0.70)"]
+
+
+def test_the_name_of_a_class_that_is_set_aside_is_no_markup():
+    labels = SimpleNamespace(names=("a", "<b>\nlow"))
+    dataset, groups = SimpleNamespace(labels=labels), SimpleNamespace(sizes=[3, 1])
+    told = _set_aside(SimpleNamespace(dataset=dataset, groups=groups, classes=[0]))
+    assert told.endswith("than there are folds: &lt;b> low (1).")
