@@ -240,8 +240,13 @@ def _ranked(own: Looked, real: Looked, seed: int) -> dict[str, Measure]:
 
 def _measures_of_real(real: Looked, seed: int) -> dict[str, Measure]:
     """The same of held-out images, one half beside the other, averaged over ways to halve them."""
-    halves = [_compared(*pair, seed) for pair in _halves(real, seed)]
-    compared = {name: _mean([half[name] for half in halves]) for name in COMPARED}
+    count = len(real.labels)
+    if count - count // 2 < FEWEST:
+        reason = f"{count} held-out images, and a half of them, as it takes, is below {FEWEST}"
+        compared = dict.fromkeys(COMPARED, Measure(None, reason))
+    else:
+        halves = [_compared(*pair, seed) for pair in _halves(real, seed)]
+        compared = {name: _mean([half[name] for half in halves]) for name in COMPARED}
     return _alone(real) | compared | _ranked(real, real, seed)
 
 

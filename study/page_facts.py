@@ -69,7 +69,8 @@ def _arm(
 ) -> StudyArm:
     difference, generation, least = summary.difference, arm.section.generation, None
     if summary.generates and difference and not difference.is_alike:
-        least = difference.least_seen(LEVEL / tests)
+        shown = difference.least_seen(LEVEL / tests)
+        least = shown if shown <= 1 else None  # of which no two F1 differ by more
     pairs = zip(summary.values, best.values, strict=True)
     scores = zip(*summary.per_class, strict=True)
     return StudyArm(

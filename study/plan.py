@@ -101,8 +101,8 @@ def plan_study(config: Config) -> Plan:
     arms = [_arm(config, place, section, classes) for place, section in enumerate(settings.arms)]
     dataset: BaseDataset = build(config, classes, "dataset")
     groups = group_images(dataset)
-    _check_classes(groups, settings, dataset.labels.names)
     labels = dataset.labels.indices
+    _check_classes(groups, settings, [dataset.labels.names[own] for own in labels.unique()])
     folds = list(split(groups, labels, settings.folds, settings.repeats, config.seed))
     read = {"type": config.dataset.type} | {
         key: value for key, value in config.dataset.args.items() if key not in dataset.movable
@@ -136,9 +136,13 @@ def _arm(config: Config, place: int, section: ArmSection, classes: Catalogue) ->
     return arm
 
 
-def _check_classes(groups: Groups, settings: StudySection, names: tuple[str, ...]) -> None:
-    """Raise a ConfigError where the images have no classes, or too few for so many folds."""
-    if sum(size > 0 for size in groups.sizes) < 2:
+def _check_classes(groups: Groups, settings: StudySection, names: list[str]) -> None:
+    """Raise a ConfigError where the images have no classes, or too few for so many folds.
+
+    Args:
+        names: of the classes that have images.
+    """
+    if len(names) < 2:
         raise ConfigError(
             f"study: all images are of one class, {shown(names[0])}; a classifier needs labels: "
             "give the data set its label file"

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterator
 from statistics import stdev
 from typing import Any, NamedTuple
 
@@ -37,7 +38,8 @@ class Conclusion(NamedTuple):
 
 def markdown(plan: Plan, summaries: list[ArmSummary]) -> str:
     """The report as Markdown."""
-    settings = plan.settings
+    settings, names = plan.settings, [summary.name for summary in summaries]
+    rows = [_row(summary, plan) for summary in summaries]
     lines = [f"# Do generated images help? {plan.config.name}", ""]
     lines += [f"- **{_cell(arm)}**: {_cell(said)}." for arm, said in conclusions(summaries)]
     lines += [
@@ -46,11 +48,11 @@ def markdown(plan: Plan, summaries: list[ArmSummary]) -> str:
         f"{settings.repeats}. Classifiers of each arm in each fold: {settings.seeds}, steps of "
         f"each: {settings.steps}. Seed: {plan.config.seed}. {_set_aside(plan)}",
         "",
-        *_table([_row(summary, plan) for summary in summaries]),
+        *_table(list(rows[0]), [list(row.values()) for row in rows]),
         "",
         "F1 of each class:",
         "",
-        *_table(_class_rows(plan, summaries)),
+        *_table(["class", "images", *names], list(_class_rows(plan, summaries))),
         "",
         "## How it was measured",
         "",
@@ -89,7 +91,7 @@ def _set_aside(plan: Plan) -> str:
     """Which classes cannot be evaluated, and why."""
     names = plan.dataset.labels.names
     few = [
-        f"{name} ({size})"
+        f"{_cell(name)} ({size})"
         for label, (name, size) in enumerate(zip(names, plan.groups.sizes, strict=True))
         if label not in plan.classes and size
     ]
@@ -117,22 +119,17 @@ def _row(summary: ArmSummary, plan: Plan) -> dict[str, str]:
     return row | {"minutes": f"{summary.seconds / 60:.1f}"}
 
 
-def _class_rows(plan: Plan, summaries: list[ArmSummary]) -> list[dict[str, str]]:
+def _class_rows(plan: Plan, summaries: list[ArmSummary]) -> Iterator[list[str]]:
+    """Name, images and the F1 in every arm of each class that is evaluated."""
     labels = plan.dataset.labels
-    rows = []
     for place, label in enumerate(plan.classes):
-        count = int((labels.indices == label).sum())
-        row = {"class": labels.names[label], "images": str(count)}
-        for summary in summaries:
-            f1, low, high = (numbers[place] for numbers in summary.per_class)
-            row[summary.name] = f"{f1:.2f} ({low:.2f} to {high:.2f})"
-        rows.append(row)
-    return rows
+        scores = ([part[place] for part in summary.per_class] for summary in summaries)
+        told = [f"{f1:.2f} ({low:.2f} to {high:.2f})" for f1, low, high in scores]
+        yield [labels.names[label], str(int((labels.indices == label).sum())), *told]
 
 
-def _table(rows: list[dict[str, str]]) -> list[str]:
-    cells = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
-    return ["| " + " | ".join(map(_cell, row)) + " |" for row in cells]
+def _table(names: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(map(_cell, row))} |" for row in [names, ["---"] * len(names), *rows]]
 
 
 def _cell(text: str) -> str:
@@ -167,5 +164,6 @@ def _numbers(summary: ArmSummary, names: list[str]) -> dict[str, Any]:
         "verdict": summary.verdict,
     }
     for name, f1, low, high in zip(names, *summary.per_class, strict=True):
-        row |= {f"f1 {name}": f1, f"f1 {name} low": low, f"f1 {name} high": high}
+        # What is measured comes first: after the name, "a low" would be two classes' column.
+        row |= {f"f1 {name}": f1, f"f1_low {name}": low, f"f1_high {name}": high}
     return row

@@ -160,6 +160,8 @@ def verdict(difference: Spread, p_value: float, tests: int) -> str:
             "one could have been seen"
         )
     least = 100 * difference.least_seen(LEVEL / tests)
+    if least > 100:
+        return "no difference seen: these folds are too few, or too unlike, to show any"
     return (
         f"no difference seen: a difference below {least:.1f} points could not be seen with these "
         "folds"

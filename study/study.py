@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from report.of_study import write_study_page
+from report.page import NAME as REPORT
 from study.page_facts import arms_on_page, page_facts
 from study.picture import draw_study
 from study.plan import Plan, plan_study
@@ -81,6 +82,8 @@ def _run_missing(plan: Plan, records: Records, share: Share, device: str) -> Non
     first = total - sum(len(_missing(plan, records, place)) for place in places)
     if 0 < first < total:
         say(f"study: {first} of {total} members are there already")
+    if first < total and (records.folder.parent / REPORT).exists():
+        say(f"note: {REPORT} and the tables beside it are of an earlier study until this one ends")
     started = time.perf_counter()
     jobs = _jobs(plan, records, places)
     for done, record in enumerate(work(plan, jobs, device), 1):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from base.base_dataset import BaseDataset
 from generation.children import Child, Children
-from generation.generator import Generator
+from generation.generator import Generated, Generator
 from utils.config.messages import Problem, refuse
 from utils.config.sections import GenerationSection
 
@@ -91,14 +92,46 @@ def _lines_of(child: Child, settings: GenerationSection) -> str:
     return f"\n  {{\n   {PAIRS.encode(child.told(settings))[1:-1]}\n  }}"
 
 
+class Alike:
+    """Finds the classes of which all generated images are the same.
+
+    Args:
+        labels: the class of every image of the data set, int64 [N].
+    """
+
+    def __init__(self, labels: torch.Tensor) -> None:
+        self._labels = labels
+        self._counts: Counter[int] = Counter()
+        self._only: dict[int, np.ndarray | None] = {}  # None where a second one is different
+
+    def add(self, made: Generated) -> None:
+        """Look at the next images."""
+        own = self._labels[[child.source for child in made.children]].tolist()
+        self._counts.update(own)
+        for label, image in zip(own, made.data, strict=True):
+            if label not in self._only:
+                self._only[label] = image.copy()
+            elif (only := self._only[label]) is not None and not np.array_equal(only, image):
+                self._only[label] = None
+
+    def found(self) -> list[int]:
+        """The classes of two images or more that are all the same."""
+        return [label for label, only in self._only.items()
+                if only is not None and self._counts[label] > 1]  # fmt: skip
+
+
 def write_generated(
     generator: Generator, children: Children, facts: dict[str, Any], folder: Path
-) -> None:
+) -> list[int]:
     """Make the planned children and write them into `folder`, each batch as it comes.
 
     Args:
         facts: what the record says of all of them.
+
+    Returns:
+        The classes of which all children, two at least, are the same image.
     """
+    alike = Alike(generator.loader.dataset.labels.indices)
     with ExitStack() as files:
         data, labels = (
             files.enter_context(RowFile(folder / f"gen_{name}.npy", children.count))
@@ -112,7 +145,9 @@ def write_generated(
             data.add(made.data)
             labels.add(made.labels)
             record.add(made.children)
+            alike.add(made)
             bar.update(len(made.children))
+    return alike.found()
 
 
 def check_room(

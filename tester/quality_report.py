@@ -22,9 +22,12 @@ EXPLANATION = (
     'How to read it: too little noise makes copies, so that "new" is low. Too much makes images '
     'of no class, so that "class kept" and "density" fall.',
     "Right is the most noise at which both are still about as high as the dashed lines, those of "
-    "the {real}. What is lost at noise 0 already is lost by decoding, not by noise.",
+    "the {real}.",
+    "What is lost at noise 0 already is lost by decoding, not by noise.",
     "For comparison: copies of the originals, which are never new, and the originals turned or "
     "mirrored.",
+    "Dashed lines take {fewest} {real} of a class, that of density nearly twice as many: it is of "
+    "one half beside the other.",
 )
 
 
@@ -104,7 +107,7 @@ def draw_quality(
     if quality.left_out:
         title += f" (the {len(panels) - 1} largest of {len(panels) - 1 + quality.left_out})"
     ticks = ["copies", *(f"{level:g}" for level in quality.levels), "turned"]
-    told = [line.format(real=words.real) for line in EXPLANATION]
+    told = [line.format(real=words.real, fewest=FEWEST) for line in EXPLANATION]
     picture = Panels(panels, ticks, 1, f"noise, {UNITS[words.unit]}", words.real, title, told)
     save_panels(picture, path)
 
@@ -123,8 +126,6 @@ def _panel(group: Group, title: str, held_out: str) -> Panel:
         for name, shown in SHOWN.items()
     }
     note = f"{group.training:,} training, {group.held_out:,} {held_out.removesuffix(' images')}"
-    if is_small:
-        note += ": too few to compare"
     return Panel(title, curves, note)
 
 

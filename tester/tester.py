@@ -242,11 +242,15 @@ class Tester:
             **origin,
             **generator.settings.model_dump(include=set(HOW_MADE)),
         }
+        names = self.experiment.dataset.labels.names
         if making.choice:
-            names = self.experiment.dataset.labels.names
             levels = making.choice.levels()
             facts["noise_of_class"] = {names[label]: level for label, level in levels.items()}
-        write_generated(generator, making.children, facts, folder)
+        if alike := write_generated(generator, making.children, facts, folder):
+            say(
+                f"note: all children of {', '.join(names[label] for label in alike)} are the same "
+                "image; for different ones raise generation.noise, or take another generation.unit"
+            )
 
     def draw(self, folder: Path) -> None:
         """Every picture that this model allows, under a progress bar where someone watches."""

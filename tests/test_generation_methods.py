@@ -401,17 +401,34 @@ def test_a_class_of_one_image_is_said_and_made_without_neighbours(run, tmp_path)
         for image in record["images"]
         if image["neighbour"] is None
     }
-    (line,) = (line for line in said.splitlines() if "has one image" in line)
-    assert line.startswith("note: class ")
-    named = line.removeprefix("note: class ").partition(" has one image: ")[0].split(", ")
-    assert set(named) == alone
+    (line,) = (line for line in said.splitlines() if " one image" in line)
+    few, said_of = ("class", "has one image: its") if len(alone) == 1 else (
+        "classes", "have one image each:"
+    )  # fmt: skip
+    named, children = line.removeprefix(f"note: {few} ").split(f" {said_of} ")
+    assert set(named.split(", ")) == alone
     assert "Donut" in alone
-    assert line.endswith("its children are its code itself")
+    assert children == "children are its code itself"
     own = [n for n, image in enumerate(record["images"]) if image["neighbour"] is None]
     by_source = {}
     for place in own:
         by_source.setdefault(record["images"][place]["source"], []).append(data[place])
     assert all((np.array(maps) == maps[0]).all() for maps in by_source.values())
+
+
+@pytest.mark.parametrize("noise", [0, 3])
+def test_classes_of_which_all_children_are_the_same_image_are_named(run, tmp_path, noise):
+    settings = ["generation.per_class=3", f"generation.noise={noise}"]
+    said, record, data = evaluated(run, tmp_path / "out", *settings)
+    labels = Experiment(Start.trained(run, []), "cpu").dataset.labels
+    made = {}
+    for image, of in zip(data, record["images"], strict=True):
+        made.setdefault(labels.names[labels.indices[of["source"]]], []).append(image)
+    alike = {name for name, own in made.items() if (np.array(own) == own[0]).all()}
+    assert ("Donut" in alike) == (noise == 0)
+    lines = [line for line in said.splitlines() if "the same image" in line]
+    named = [line.split("children of ")[1].split(" are the")[0].split(", ") for line in lines]
+    assert {name for names in named for name in names} == alike
 
 
 def test_no_generation_leaves_all_the_rest(run, tmp_path):

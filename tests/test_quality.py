@@ -15,7 +15,12 @@ from generation.classifier import (
     predict,
     train_classifier,
 )
+from generation.measures import Measure
+from generation.quality import Group, Quality, Row
+from logger.lettering import ELLIPSIS
 from logger.panels import TOP, Curve, Panel, Panels, draw_panels
+from tester import quality_report
+from tester.quality_report import SHOWN, Words, draw_quality
 from tester.quality_words import summary
 from tests.conftest import command, only_run, with_pictures
 from tests.reading import Page
@@ -207,6 +212,32 @@ def test_a_class_with_few_held_out_images_has_reasons_in_place_of_numbers(tested
     assert row["reasons"]["density"] == "0 held-out images, and it takes 10"
     assert row["new"] == 0
     assert row["images"] == 64
+
+
+def test_held_out_images_too_few_to_halve_are_counted_in_full_in_the_reason(tested):
+    quality = json.loads((tested[0] / "test" / "quality.json").read_text())
+    few = [group for group in quality["classes"] if group["held_out"] < 19]
+    assert any(10 <= group["held_out"] for group in few)
+    for group in few:
+        reasons = group["rows"][-1]["reasons"]
+        assert reasons["density"].startswith(f"{group['held_out']} held-out images, and a half")
+
+
+def test_the_picture_cuts_no_sentence_that_says_how_to_read_it(monkeypatch, tmp_path):
+    drawn = []
+    monkeypatch.setattr(quality_report, "save_panels", lambda panels, path: drawn.append(panels))
+    measures = dict.fromkeys(SHOWN, Measure(0.5))
+    made = [("copies", None), ("children", 0.35), ("symmetries", None), ("held out", None)]
+    rows = [Row(maker, noise, 64, measures) for maker, noise in made]
+    groups = [Group(label, 1234, 9, rows) for label in (None, 0, 1)]
+    words = Words("class", "validation images")
+    quality = Quality(groups, [0.35], 0)
+    draw_quality(quality, ("a", "b"), words, dict.fromkeys(range(2), 0.35), tmp_path / "q.png")
+    figure = draw_panels(drawn[0])
+    shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+    shown += [text.get_text() for text in figure.texts]
+    assert "1,234 training, 9 validation; chosen: 0.35" in shown
+    assert not [text for text in shown if ELLIPSIS in text]
 
 
 def test_a_second_report_says_the_same(tested):

@@ -1,6 +1,8 @@
 """The numbers of a study: folds without leaks, and what differences between arms say."""
 
+import csv
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ import torch
 
 from base.base_dataset import BaseDataset, Labels
 from study.folds import evaluable, group_images, split
+from study.report import _class_rows, _set_aside, csv_text
 from study.statistics import (
+    Pooled,
     Spread,
     balanced_accuracy,
     f1_scores,
@@ -17,6 +21,7 @@ from study.statistics import (
     spread_of,
     verdict,
 )
+from study.summary import ArmSummary
 
 
 class Pixels(BaseDataset):
@@ -75,6 +80,10 @@ def test_verdicts():
     assert verdict(Spread(0.001, 0.01, 20), 0.9, 1) == (
         "no difference seen: a difference below 3.0 points could not be seen with these folds"
     )
+    # No two macro-F1 are more than 100 points apart.
+    assert verdict(Spread(0.1, 0.4, 20), 0.9, 1) == (
+        "no difference seen: these folds are too few, or too unlike, to show any"
+    )
 
 
 def test_pooled_scores_are_means_over_repeats_with_intervals_around_them():
@@ -129,3 +138,25 @@ def test_folds_keep_groups_together_and_every_class_in_each():
     assert folds[0].test.tolist() != folds[5].test.tolist()
     again = list(split(groups, dataset.labels.indices, 5, 3, seed=4))
     assert all(one.test.equal(other.test) for one, other in zip(folds, again, strict=True))
+
+
+def test_columns_of_classes_and_arms_stay_apart_whatever_they_are_called():
+    numbers = Pooled(*(np.array([low, low + 0.1]) for low in (0.5, 0.3, 0.7)))
+    spread = Spread(0.5, 0.1, 2)
+    arms = [
+        ArmSummary(name, False, spread, [0.4, 0.6], 0.5, numbers, None, 1.0)
+        for name in ("images", "class")
+    ]
+    labels = SimpleNamespace(names=("a", "a low"), indices=torch.tensor([0, 0, 1]))
+    plan = SimpleNamespace(dataset=SimpleNamespace(labels=labels), classes=[0, 1])
+    (row, _) = csv.DictReader(csv_text(plan, arms).splitlines())
+    assert [row[name] for name in ("f1 a", "f1_low a", "f1_high a")] == ["0.5", "0.3", "0.7"]
+    assert [row[name] for name in ("f1 a low", "f1_low a low")] == ["0.6", "0.4"]
+    assert list(_class_rows(plan, arms))[0][:3] == ["a", "2", "0.50 (0.30 to 0.70)"]
+
+
+def test_the_name_of_a_class_that_is_set_aside_is_no_markup():
+    labels = SimpleNamespace(names=("a", "<b>\nlow"))
+    dataset, groups = SimpleNamespace(labels=labels), SimpleNamespace(sizes=[3, 1])
+    told = _set_aside(SimpleNamespace(dataset=dataset, groups=groups, classes=[0]))
+    assert told.endswith("than there are folds: &lt;b> low (1).")

@@ -101,6 +101,16 @@ def test_images_without_classes_are_refused_and_nothing_is_written(right, writte
     assert not (tmp_path / "saved").exists()
 
 
+def test_images_of_several_classes_that_are_all_the_same_are_not_said_to_be_of_one(
+    right, tmp_path
+):
+    np.save(tmp_path / "data.npy", np.full((20, 12, 12), 7, np.uint8))
+    np.save(tmp_path / "label.npy", np.arange(20) % 2)
+    args = {name: str(tmp_path / f"{name}.npy") for name in ("data", "label")}
+    right["dataset"] = {"type": "Arrays", "args": args}
+    assert "fewer than two classes have so many different images" in refusal(right)
+
+
 def test_an_arm_that_cannot_be_is_refused_by_the_command_before_anything(right, written, tmp_path):
     config = changed(right, "study.arms.2.set", {"arch.args.encoder.0.kernel_size": 99})
     done = command("train.py", "-c", written(config))
