@@ -31,7 +31,8 @@ ROUNDS = 2  # with other images set aside each time
 PER_CLASS = 32  # children of a class at each level and in each round
 MOST = 4000  # training images that are looked at
 FEWEST = 30  # images of a class, below which its level is chosen together with that of others
-KEPT, DENSE = 0.05, 0.1  # what children may lose of both by noise and still be as good
+# What children may lose by noise and still be as good: of class kept and purity, and of density.
+KEPT, DENSE = 0.05, 0.1
 
 
 class Step(NamedTuple):
@@ -43,6 +44,9 @@ class Step(NamedTuple):
     density: float | None
     """Of children among the images that the classifier knows, by `measures.density`; None of too
     few."""
+    purity: float | None = None
+    """The share of its own children among all that the classifier puts in the class, of which it
+    is shown as many of each class; None where it puts none there."""
 
 
 class Choice(NamedTuple):
@@ -128,8 +132,8 @@ class _Round(NamedTuple):
     labels: np.ndarray
     """The class of each child."""
     made: list[tuple[np.ndarray, np.ndarray]]
-    """Features, and whether the class is kept: of the originals, then of children of each level.
-    """
+    """Features, and the class that the classifier finds: of the originals, then of children of
+    each level."""
 
 
 def _looked_at(maker: Generator, chosen: BaseDataLoader, levels: list[float], seed: int) -> _Round:
@@ -144,11 +148,7 @@ def _looked_at(maker: Generator, chosen: BaseDataLoader, levels: list[float], se
     view = maker.view(originals)
     images = [view.images, *(maker.images(plan, view) for plan in plans)]
     made = [judge.tell(shrunk(some).to(judge.device)) for some in images]
-    return _Round(
-        (known.labels.numpy(), judge.features),
-        of_children.numpy(),
-        [(features, found == of_children.numpy()) for features, found in made],
-    )
+    return _Round((known.labels.numpy(), judge.features), of_children.numpy(), made)
 
 
 def _set_aside(chosen: BaseDataLoader, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -199,20 +199,34 @@ def _choice(labels: list[int], rounds: list[_Round], levels: list[float]) -> Cho
 def _steps(labels: list[int], rounds: list[_Round], levels: list[float]) -> Iterator[Step]:
     """What was measured of the originals, and of children at each level, means over the rounds."""
     for place, level in enumerate([0.0, *levels]):
-        kept, dense = [], []
+        kept, dense, pure = [], [], []
         for part in rounds:
             own, (known, points) = np.isin(part.labels, labels), part.known
-            features, is_kept = part.made[place]
+            features, found = part.made[place]
+            is_kept, taken = found == part.labels, np.isin(found, labels)
             kept.append(is_kept[own].mean())
             dense.append(density(points[np.isin(known, labels)], features[own]).value)
-        found = [value for value in dense if value is not None]
-        yield Step(level, float(np.mean(kept)), float(np.mean(found)) if found else None)
+            pure.append(own[taken].mean() if taken.any() else None)
+        yield Step(level, float(np.mean(kept)), _mean(dense), _mean(pure))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean of those that there are."""
+    there = [value for value in values if value is not None]
+    return float(np.mean(there)) if there else None
 
 
 def lacks(step: Step, other: Step) -> str:
-    """What images have less of than others, '' where they are as good."""
+    """What images have less of than others, '' where they are as good.
+
+    Of noise alone a classifier may make one class: its children are kept, then, whatever they
+    are, but those of others are taken for them.
+    """
     if step.class_kept < other.class_kept - KEPT:
         return f"class kept falls to {step.class_kept:.2f} from {other.class_kept:.2f}"
+    if step.purity is not None and other.purity is not None:
+        if step.purity < other.purity - KEPT:
+            return f"purity falls to {step.purity:.2f} from {other.purity:.2f}"
     if step.density is not None and other.density is not None:
         if step.density < other.density - DENSE:
             return f"density falls to {step.density:.2f} from {other.density:.2f}"

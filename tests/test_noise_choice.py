@@ -52,7 +52,7 @@ def maker_of(run, unit="code"):
 
 
 def round_of(kept, offsets):
-    """What a round sees of one class: ten known points at 0, ..., 9, and children beside them.
+    """What a round sees of class 0: ten known points at 0, ..., 9, and children beside them.
 
     Args:
         kept: of the originals and at each level, the share of ten children that keep their class.
@@ -60,7 +60,7 @@ def round_of(kept, offsets):
     """
     known = np.stack([np.arange(10.0), np.zeros(10)], 1)
     made = [
-        (known + [0, offset], np.arange(10) < round(10 * share))
+        (known + [0, offset], np.where(np.arange(10) < round(10 * share), 0, 1))
         for share, offset in zip(kept, offsets, strict=True)
     ]
     return _Round((np.zeros(10, int), known), np.zeros(10, int), made)
@@ -89,6 +89,21 @@ def test_children_off_the_known_images_have_lost_their_density():
     assert dense[0] == dense[1] > 1
     assert dense[2:] == [0, 0]
     assert choice.reason == f"at 0.5 density falls to 0.00 from {dense[0]:.2f}"
+
+
+def test_a_class_that_the_children_of_others_are_taken_for_has_lost_its_purity():
+    # Ten children of each of two classes; the more noise, the more of class 1 are taken for 0.
+    known = np.stack([np.arange(20.0), np.zeros(20)], 1)
+    labels = np.repeat([0, 1], 10)
+    made = [(known, np.where(np.arange(20) < 10 + taken, 0, 1)) for taken in (0, 0, 0, 10)]
+    round_ = _Round((labels, known), labels, made)
+    choice = _choice([0], [round_], [0.0, 0.1, 0.5])
+    assert [step.class_kept for step in choice.curve] == [1, 1, 1]
+    assert [step.purity for step in choice.curve] == [1, 1, 0.5]
+    assert choice.noise == 0.1
+    assert choice.reason == "at 0.5 purity falls to 0.50 from 1.00"
+    other = _choice([1], [round_], [0.0, 0.1, 0.5])
+    assert (other.noise, other.curve[-1].purity) == (0.1, None)
 
 
 def test_a_loss_within_the_tolerance_is_none():
