@@ -55,16 +55,15 @@ class Children:
         self,
         sources: list[int],
         turns: list[tuple[int, int]] | None,
-        levels: list[list[float]],
         settings: GenerationSection,
         seed: int,
     ) -> None:
         self._sources, self._turns = sources, turns
-        self._levels, self._seed = levels, seed
+        self._levels, self._seed = settings.levels(), seed
         self._is_turned = settings.symmetries
         self._samples, self._per_class = settings.samples, settings.per_class or 0
         if turns is None:
-            self.count = self._samples * sum(map(len, levels))
+            self.count = self._samples * len(self._levels) * len(sources)
         else:
             self.count = self._per_class * sum(turn == 0 for turn, _ in turns)
 
@@ -88,10 +87,10 @@ class Children:
 
     def levels(self) -> list[float]:
         """The levels of noise that some child has, in ascending order."""
-        every = {level for own in self._levels for level in own}
+        every = set(self._levels)
         used: set[float] = set()
-        for place, own in enumerate(self._levels):
-            used.update(own[level] for _, level in self._numbers(place))
+        for place in range(len(self._sources)):
+            used.update(self._levels[level] for _, level in self._numbers(place))
             if used == every:
                 break
         return sorted(used)
@@ -101,7 +100,7 @@ class Children:
         for number, level in self._numbers(place):
             seed = mix(self._seed, GENERATION, source, number, level)
             symmetry = mix(seed, TURN) % SYMMETRIES if self._is_turned else 0
-            yield Child(source, self._levels[place][level], seed, symmetry)
+            yield Child(source, self._levels[level], seed, symmetry)
 
     def _numbers(self, place: int) -> Iterator[tuple[int, int]]:
         """The number of each child of an original, and which level of noise it has.
@@ -111,35 +110,25 @@ class Children:
         """
         if self._turns is None:
             for number in range(self._samples):
-                for level in range(len(self._levels[place])):
+                for level in range(len(self._levels)):
                     yield number, level
             return
         turn, size = self._turns[place]
         for number in range(-(-max(self._per_class - turn, 0) // size)):
-            yield number, (number + turn) % len(self._levels[place])
+            yield number, (number + turn) % len(self._levels)
 
 
 def plan_children(
-    sources: torch.Tensor,
-    labels: torch.Tensor,
-    settings: GenerationSection,
-    seed: int,
-    chosen: dict[int, float] | None = None,
+    sources: torch.Tensor, labels: torch.Tensor, settings: GenerationSection, seed: int
 ) -> Children:
     """Which children of which originals to make.
 
     Args:
         sources: the places of the originals, int64 [n].
         labels: the class of every image of the data set.
-        chosen: the level of noise of each class; None takes the levels of the settings for all.
     """
-    own = labels[sources].tolist()
-    turns = None if settings.per_class is None else _turns(own)
-    if chosen is None:
-        levels = [settings.levels()] * len(own)
-    else:
-        levels = [[chosen[label]] for label in own]
-    return Children(sources.tolist(), turns, levels, settings, seed)
+    turns = None if settings.per_class is None else _turns(labels[sources].tolist())
+    return Children(sources.tolist(), turns, settings, seed)
 
 
 def _turns(labels: list[int]) -> list[tuple[int, int]]:

@@ -16,7 +16,7 @@ class Making(NamedTuple):
     children: Children
     generator: Generator
     choice: NoiseChoice | None
-    """How much noise each class has, where that is not said but chosen."""
+    """How much noise children have, where that is not said but chosen."""
 
 
 def plan_making(
@@ -35,11 +35,7 @@ def plan_making(
     choice, maker = None, Generator(evaluator, originals, settings, training)
     if settings.noise == AUTO:
         choice = choose_noise(maker.over(training, settings), seed)
-        found = sorted({choice.typical, *choice.levels().values()})
-        settings = settings.model_copy(update={"noise": found})
+        settings = settings.model_copy(update={"noise": choice.noise})
     labels = originals.dataset.labels.indices
-    levels = None
-    if choice:  # also for classes of which none was trained on
-        levels = dict.fromkeys(labels.unique().tolist(), choice.typical) | choice.levels()
-    children = plan_children(originals.indices, labels, settings, seed, levels)
+    children = plan_children(originals.indices, labels, settings, seed)
     return Making(children, maker.over(originals, settings), choice)

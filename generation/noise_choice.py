@@ -1,4 +1,4 @@
-"""How much noise is right for each class: the most at which children are as good as without it.
+"""How much noise is right: the most at which children of every class are as good as without it.
 
 It is found among the training images alone. Some of them are set aside; a small classifier learns
 from the others; children are made of those set aside, which the classifier has not seen, and held
@@ -50,10 +50,11 @@ class Step(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The level of one class, or of several small ones together."""
+    """What was found for one class, or for several small ones together."""
 
     labels: list[int]
     noise: float
+    """The most at which they are good."""
     reason: str
     originals: Step
     """What the originals themselves have."""
@@ -62,16 +63,23 @@ class Choice(NamedTuple):
 
 
 class NoiseChoice(NamedTuple):
-    """The level of every class."""
+    """What was found for every class."""
 
     choices: list[Choice]
-    typical: float
-    """The level of all classes together, for pictures and for classes without training images."""
     looked_at: list[int]
     """The places of the images that it was chosen by."""
 
+    @property
+    def noise(self) -> float:
+        """The level of all children, the least of those of the classes.
+
+        Where one class has more noise than another, a classifier that learns from the children
+        tells them by the noise, which no real image has.
+        """
+        return min(choice.noise for choice in self.choices)
+
     def levels(self) -> dict[int, float]:
-        """The level of each class that has one."""
+        """The most noise at which each class would be good."""
         return {label: choice.noise for choice in self.choices for label in choice.labels}
 
     def as_json(self, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -92,7 +100,7 @@ class NoiseChoice(NamedTuple):
 
 
 def choose_noise(maker: Generator, seed: int) -> NoiseChoice:
-    """Choose the level of each class.
+    """Find the most noise at which each class is good.
 
     Args:
         maker: over the training images; what its settings say of levels does not matter.
@@ -103,8 +111,7 @@ def choose_noise(maker: Generator, seed: int) -> NoiseChoice:
     rounds = [_looked_at(maker, chosen, levels, mix(seed, NOISE, turn)) for turn in range(ROUNDS)]
     groups = _groups(labels)
     choices = [_choice(group, rounds, levels) for group in groups]
-    typical = _choice(labels.unique().tolist(), rounds, levels).noise
-    return NoiseChoice(choices, typical, chosen.indices.tolist())
+    return NoiseChoice(choices, chosen.indices.tolist())
 
 
 def _levels(maker: Generator) -> list[float]:

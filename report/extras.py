@@ -26,6 +26,10 @@ SHOWN = {"noise": "noise", "images": "images", "class_kept": "class kept ↑", "
          "density": "density ↑", "coverage": "coverage ↑",
          "to_nearest_pixels": "to nearest pixels"}  # fmt: skip
 MAKERS = {"copies": "copies of originals", "symmetries": "turned originals"}
+LEAST = (
+    "All children have the least of these: where one class has more noise than another, a "
+    "classifier that learns from them tells classes by their noise.",
+)
 HOW_READ = (
     "↑: more is better, up to about what the {real} have; above that a number is no merit.",
     "New: the share of images that are further from the nearest training image than that one is "
@@ -75,7 +79,7 @@ def extras_in(folder: Path) -> list[Extra]:
 
 
 def _tables_of_quality(path: Path) -> list[Table]:
-    """How much noise was chosen for each class, where it was, and how good children are."""
+    """How much noise each class bears, where that was looked for, and how good children are."""
     if not path.exists():
         return []
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -97,7 +101,9 @@ def _tables_of_quality(path: Path) -> list[Table]:
     names = ["class", "made by", *SHOWN.values()]
     told = [line.format(real=real) for line in HOW_READ]
     tables = (
-        [Table("The noise of each class", ["class", "noise", "why"], chosen)] if chosen else []
+        [Table("The most noise of each class", ["class", "noise", "why"], chosen, LEAST)]
+        if chosen
+        else []
     )
     return tables + (
         [Table("Children and what they are held beside", names, rows, told)] if rows else []

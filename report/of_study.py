@@ -83,7 +83,7 @@ class Levels(NamedTuple):
     least: float
     most: float
     often: str
-    """Each level, and in how many folds it was chosen."""
+    """Each level, and in how many folds it was found."""
 
 
 def write_study_page(folder: Path, facts: StudyFacts, arms: list[StudyArm]) -> None:

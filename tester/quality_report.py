@@ -69,11 +69,11 @@ def _measured(
     maker, choice = making.generator, making.choice
     quality = measure_quality(maker, loader, seed)
     names = maker.loader.dataset.labels.names
-    chosen = choice.levels() if choice else {}
+    good = choice.levels() if choice else {}
     words = Words(maker.settings.unit, SPLITS[split])
-    draw_quality(quality, names, words, chosen, folder / "quality.png")
-    asked = [choice.typical] if choice else maker.settings.levels()
-    level = next(level for level in [*asked, *quality.levels[1:], 0.0] if level in quality.levels)
+    draw_quality(quality, names, words, good, folder / "quality.png")
+    asked = [*maker.settings.levels(), *quality.levels[1:], 0.0]
+    level = next(level for level in asked if level in quality.levels)
     say(_sentence(quality, level, SPLITS[split]))
     classes = as_json(quality, names)
     said = summary(classes[0]["rows"], level, SPLITS[split], maker.settings.method)
@@ -88,20 +88,20 @@ def _measured(
 
 
 def draw_quality(
-    quality: Quality, names: tuple[str, ...], words: Words, chosen: dict[int, float], path: Path
+    quality: Quality, names: tuple[str, ...], words: Words, good: dict[int, float], path: Path
 ) -> None:
     """For each class a chart over the levels of noise.
 
     Args:
         words: what its noise is measured in, and what the held-out images are.
-        chosen: the level of each class, where it was chosen for it.
+        good: the most noise at which each class is good, where that was looked for.
     """
     short = class_names(names)
     panels = []
     for group in quality.groups:
         panel = _panel(group, ALL if group.label is None else short[group.label], words.real)
-        if group.label in chosen:
-            panel = panel._replace(note=f"{panel.note}; chosen: {chosen[group.label]:g}")
+        if group.label in good:
+            panel = panel._replace(note=f"{panel.note}; good up to {good[group.label]:g}")
         panels.append(panel)
     title = "How much noise is still right: the children of each class at each level"
     if quality.left_out:

@@ -243,9 +243,6 @@ class Tester:
             **generator.settings.model_dump(include=set(HOW_MADE)),
         }
         names = self.experiment.dataset.labels.names
-        if making.choice:
-            levels = making.choice.levels()
-            facts["noise_of_class"] = {names[label]: level for label, level in levels.items()}
         if alike := write_generated(generator, making.children, facts, folder):
             say(
                 f"note: all children of {', '.join(names[label] for label in alike)} are the same "

@@ -236,7 +236,7 @@ def test_the_picture_cuts_no_sentence_that_says_how_to_read_it(monkeypatch, tmp_
     figure = draw_panels(drawn[0])
     shown = [text.get_text() for axes in figure.axes for text in axes.texts]
     shown += [text.get_text() for text in figure.texts]
-    assert "1,234 training, 9 validation; chosen: 0.35" in shown
+    assert "1,234 training, 9 validation; good up to 0.35" in shown
     assert not [text for text in shown if ELLIPSIS in text]
 
 

@@ -171,7 +171,7 @@ class GenerationSection(Section):
     ("gaussian"). Noise is then added to it."""
     noise: Literal["auto"] | Level | Annotated[list[Level], Field(min_length=1)] = 0.1
     """Standard deviation of the Gaussian noise that is added to a code, or several of them; 0 is
-    none. "auto" is, for each class, the most at which children are as good as their originals."""
+    none. "auto" is the most at which the children of every class are as good as without it."""
     unit: Literal["absolute", "code", "class", "posterior"] = "absolute"
     """What `noise` is measured in: the code's own numbers ("absolute"), the standard deviation of
     each code number over the training set ("code"), the width of a smoothed bootstrap of the class
