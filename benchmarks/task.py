@@ -156,8 +156,8 @@ def torchs_own(module: nn.Module) -> nn.Module:
         return nn.BatchNorm2d(module.num_features)
     if isinstance(module, Deconvolution):
         shape = module.in_channels, module.out_channels, module.kernel_size
-        settings = {key: getattr(module, key) for key in ("stride", "padding", "output_padding")}
-        own = nn.ConvTranspose2d(*shape, **settings)
+        moves = module.stride, module.padding, module.output_padding
+        own = nn.ConvTranspose2d(*shape, *moves)
         own.load_state_dict(module.state_dict())
         return own
     return module
