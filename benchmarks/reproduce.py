@@ -2,7 +2,7 @@
 
     python benchmarks/reproduce.py --data FOLDER [--only mnist_ae ...] [--short] [-d DEVICE]
 
-FOLDER holds wafer1281/, eyes/ (data.npy, label.npy each) and mnist/ (as torchvision keeps it).
+FOLDER holds the images of all (`images.py`).
 Every experiment is a sweep below saved/reproduce/, over seeds and over what its config sweeps; one
 that is finished is not run again. The rows of the table that are not asked for stay as they are.
 """
@@ -20,6 +20,8 @@ from itertools import groupby
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
+
+from images import overrides_for
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -59,10 +61,6 @@ class Experiment(NamedTuple):
     """Epochs with --short, where the config's take hours."""
 
 
-WAFERS = ("dataset.args.data={}/wafer1281/data.npy", "dataset.args.label={}/wafer1281/label.npy")
-EYES = ("dataset.args.data={}/eyes/data.npy", "dataset.args.label={}/eyes/label.npy")
-MNIST = ("dataset.args.root={}/mnist", "dataset.args.download=false")
-FILES = {"wafers": WAFERS, "eyes": EYES, "mnist": MNIST}
 SIX_OVER_TWO = "6 numbers beat 2 after about 15 epochs"
 
 EXPERIMENTS = (
@@ -123,7 +121,7 @@ def overrides_of(experiment: Experiment, args: argparse.Namespace) -> list[str]:
         "seeds": list(range(experiment.seeds)),
         "workers": args.workers,
     }
-    overrides = [text.format(args.data.resolve()) for text in FILES[experiment.data]]
+    overrides = overrides_for(experiment.data, args.data)
     overrides += ["trainer.save_dir=saved/reproduce", f"sweep={json.dumps(sweep)}"]
     if args.short and experiment.short:
         overrides.append(f"trainer.epochs={experiment.short}")

@@ -6,9 +6,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from images import overrides_for
 from tables import markdown
 
-ROOT = Path(__file__).parent.parent
 CONTENDERS = ("project", "template", "lightning-fp32")
 NOTE = """\
 Each network on its own images, with the batches and the Adam of its config: training images a
@@ -30,10 +30,6 @@ class System(NamedTuple):
     overrides: tuple[str, ...] = ()
 
 
-WAFERS = ("dataset.args.data={}/wafer1281/data.npy", "dataset.args.label={}/wafer1281/label.npy")
-EYES = ("dataset.args.data={}/eyes/data.npy", "dataset.args.label={}/eyes/label.npy")
-MNIST = ("dataset.args.root={}/mnist", "dataset.args.download=false")
-FILES = {"wafers": WAFERS, "eyes": EYES, "mnist": MNIST}
 # So that an epoch of the slowest takes seconds; the rest is looked at after it, untimed.
 FEW_EYES = ("data_loader.args.validation_split=984",)
 SYSTEMS = (
@@ -55,8 +51,7 @@ def systems_table(
     facts: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for number in range(rounds):
         for system in SYSTEMS:
-            overrides = [text.format(data.resolve()) for text in FILES[system.data]]
-            overrides += ["sweep=null", *system.overrides]
+            overrides = [*overrides_for(system.data, data), "sweep=null", *system.overrides]
             names = (*CONTENDERS, "profile") if number == 0 else CONTENDERS
             for name in names:
                 path = f"configs/{system.config}.json"
