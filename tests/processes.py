@@ -7,6 +7,7 @@ to kill many. Signals and kills are real.
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -59,6 +60,8 @@ def _be_command(script, arguments, output, before, errors=None, cwd=ROOT):
     from utils.errors import run_command
 
     sys.argv = [f"{script}.py", *map(str, arguments)]
+    # Where the tests were started in the background, this signal is ignored by all they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(cwd)
     sys.stdout = open(output, "a", buffering=1)  # the process ends with it
     sys.stderr = open(errors, "a", buffering=1) if errors else sys.stdout
