@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import statistics
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,7 @@ def sweep_table(results: Results) -> Table:
     Scores are those of the test split, else of the validation split, else of the training split.
     """
     rows = []
-    for place in dict.fromkeys(member.place for member, _ in results):
-        own = [(member, report) for member, report in results if member.place == place]
+    for own in _by_setting(results):
         setting, reports = own[0][0].setting, [report for _, report in own]
         split = [name for name in ("test", "validation", "train") if name in reports[0]["splits"]][
             0
@@ -47,21 +47,25 @@ def sweep_table(results: Results) -> Table:
 def generation_table(results: Results) -> Table:
     """A row for each setting and level of noise: how good the children of all classes are.
 
-    Empty where no test has looked at its children, and without the levels of those that chose
-    their own.
+    Empty where no test has looked at its children.
     """
     rows = []
-    for _, group in groupby(results, lambda result: result[0].place):
-        own = [member for member, _ in group]
+    for own in _by_setting(results):
         levels: dict[float, list[dict[str, Any]]] = {}
-        for member in own:
+        for member, _ in own:
             for row in _children_of(member):
                 levels.setdefault(row["noise"], []).append(row)
         for noise, found in sorted(levels.items()):
-            scores = [{OF_CHILDREN[key]: row.get(key) for key in OF_CHILDREN} for row in found]
-            row = {"setting": own[0].setting, "noise": noise, "seeds": len(found)}
+            scores = [{name: row.get(key) for key, name in OF_CHILDREN.items()} for row in found]
+            row = {"setting": own[0][0].setting, "noise": noise, "seeds": len(found)}
             rows.append(row | _over_seeds(scores, list(OF_CHILDREN.values())))
     return rows
+
+
+def _by_setting(results: Results) -> Iterator[Results]:
+    """The results of each setting, which stand together."""
+    for _, group in groupby(results, lambda result: result[0].place):
+        yield list(group)
 
 
 def _children_of(member: Member) -> list[dict[str, Any]]:
@@ -69,7 +73,7 @@ def _children_of(member: Member) -> list[dict[str, Any]]:
     path = reports_of(member)[-1].with_name("quality.json")
     content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     rows = content["classes"][0]["rows"] if "classes" in content else []
-    return [row for row in rows if row["made_by"] == "children" and row["noise"] is not None]
+    return [row for row in rows if row["made_by"] == "children"]
 
 
 def _over_seeds(scores: list[dict[str, float | None]], names: list[str]) -> dict[str, float]:
