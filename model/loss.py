@@ -180,7 +180,7 @@ class _KL(torch.autograd.Function):
     def forward(ctx: Any, mean: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
         """Mean and log variance [N, ...] -> [N]."""
         ctx.save_for_backward(mean, logvar)
-        return per_image(mean.square().add_(logvar.exp()).sub_(1).sub_(logvar), "sum").div_(2)
+        return per_image(kl_of_numbers(mean, logvar), "sum")
 
     @staticmethod
     def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -195,4 +195,4 @@ def kl_of_numbers(mean: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
 
     Source: Kingma and Welling 2014, appendix B.
     """
-    return 0.5 * (mean.square() + logvar.exp() - 1 - logvar)
+    return mean.square().add_(logvar.exp()).sub_(1).sub_(logvar).div_(2)
