@@ -38,6 +38,10 @@ from data_loader.wafers import BaseWafers
 from utils.device import autocast, make_ready
 
 PROFILED = 4  # steps
+OWN_SETTINGS = {
+    "project-fp32": ["trainer.precision=fp32"],
+    "project-compiled": ["trainer.compile=true"],
+}
 PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 # What torch's profiler calls the work of layers with weights.
 LAYERS = ("convolution", "addmm", "linear")
@@ -282,6 +286,7 @@ def matrix_speed(device: torch.device, dtype: torch.dtype) -> float:
 CONTENDERS: dict[str, Callable[[Task], Outcome]] = {
     "project": project,
     "project-fp32": project,
+    "project-compiled": project,
     "template": template,
     "lightning-fp32": partial(lightning, precision="32-true"),
     "lightning-bf16": lightning_bf16,
@@ -295,12 +300,9 @@ def run(
     name: str, config_name: str, device_name: str, epochs: int, overrides: list[str]
 ) -> dict[str, Any]:
     """Train as the contender `name` does -> facts for one line of JSON."""
-    precision = "fp32" if name == "project-fp32" else "auto"
     if name == "profile":
         return profile(prepare(config_name, device_name, epochs, overrides))
-    task = prepare(
-        config_name, device_name, epochs, [*overrides, f"trainer.precision={precision}"]
-    )
+    task = prepare(config_name, device_name, epochs, [*overrides, *OWN_SETTINGS.get(name, [])])
     try:
         outcome = CONTENDERS[name](task)
     except Unavailable as reason:

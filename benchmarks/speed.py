@@ -36,6 +36,7 @@ PACKAGES = ("torch", "lightning", "pythae")
 TITLES = {
     "project": "this project, precision auto",
     "project-fp32": "this project, fp32",
+    "project-compiled": "this project, precision auto, compiled",
     "template": "loop of pytorch-template, fp32",
     "lightning-fp32": "Lightning, fp32",
     "lightning-bf16": "Lightning, bf16-mixed",

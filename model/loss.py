@@ -79,8 +79,28 @@ class BCE(BaseLoss):
         self, output: dict[str, torch.Tensor], target: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """-> {"loss": [N]}."""
-        entropy = F.binary_cross_entropy(output["reconstruction"], target, reduction="none")
-        return {"loss": per_image(entropy)}
+        return {"loss": per_image(_CrossEntropy.apply(output["reconstruction"], target))}
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """Torch's binary cross-entropy of each number in nats, made of what the CPU has in vectors.
+
+    Torch's own takes ten times as long there, a sixth of a step of a fully connected VAE.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, made: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Probabilities and targets in [0, 1], of one shape -> the same shape, at most 100."""
+        ctx.save_for_backward(made, target)
+        is_one, is_none = made.log().clamp_min_(-100), torch.log1p(-made).clamp_min_(-100)
+        return torch.lerp(is_none, is_one, target).neg_()
+
+    @staticmethod
+    def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Slope of what is minimised -> that of the probabilities."""
+        made, target = ctx.saved_tensors
+        spread = (made * (1 - made)).clamp_min_(1e-12)
+        return (made - target).mul_(slope).div_(spread), None
 
 
 class ELBO(BaseLoss):
@@ -162,7 +182,7 @@ class ELBO(BaseLoss):
 
     def _error(self, made: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         if self.error == "bce":
-            return F.binary_cross_entropy(made, target, reduction="none")
+            return _CrossEntropy.apply(made, target)
         if self.error == "l1":
             return (made - target).abs()
         squared = (made - target).square()

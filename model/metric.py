@@ -20,7 +20,7 @@ Metric = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 # PSNR of an exact copy is infinite; a mean over images needs a number, so MSE stops here.
 HIGHEST_PSNR = 100.0
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5  # pixels
-SSIM_AT_ONCE = 64  # images: what is held of them stays near the processor
+SSIM_AT_ONCE = 64  # images: what is held of them stays near the processor, but for a GPU
 
 
 def best(mode: Literal["min", "max"]) -> Callable[[Metric], Metric]:
@@ -67,8 +67,10 @@ def ssim(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch
     """
     if min(output.shape[2:]) < SSIM_WINDOW:
         return output.new_full((len(output),), torch.nan)
-    windows = [_windows(side, output) for side in output.shape[2:]]
-    pairs = zip(output.split(SSIM_AT_ONCE), target.split(SSIM_AT_ONCE), strict=True)
+    of_side = {side: _windows(side, output) for side in set(output.shape[2:])}
+    windows = [of_side[side] for side in output.shape[2:]]
+    at_once = SSIM_AT_ONCE if output.device.type == "cpu" else len(output)
+    pairs = zip(output.split(at_once), target.split(at_once), strict=True)
     return torch.cat([_ssim(*pair, windows, data_range) for pair in pairs])
 
 

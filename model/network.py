@@ -66,7 +66,8 @@ class Deconvolution(nn.ConvTranspose2d):
     """A transposed convolution, computed as a convolution where it equals one.
 
     That is where it moves by one pixel, with its window turned around. Torch's own gradients of
-    small windows take up to twice as long.
+    small windows take up to twice as long; but where the maps grow, a convolution computes with
+    the zeros around them, and takes up to five times as long itself.
 
     Source: Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning", 4.2.
     """
@@ -74,13 +75,45 @@ class Deconvolution(nn.ConvTranspose2d):
     def forward(self, x: torch.Tensor, output_size: list[int] | None = None) -> torch.Tensor:
         """x [N, C, H, W] -> maps of `output_size`, or of the size that the layer gives."""
         (height, width), (above, left) = self.kernel_size, map(int, self.padding)
-        # What the window reaches beyond the maps: there must be no less of it than none.
+        # What the window reaches beyond the maps: none at least, at most what keeps their size.
         margin = height - 1 - above, width - 1 - left
+        fits = 0 <= margin[0] <= above and 0 <= margin[1] <= left
         is_small = max(height, width) <= LARGEST_TURNED
-        if not is_small or self.stride != (1, 1) or min(margin) < 0 or output_size:
+        if not is_small or self.stride != (1, 1) or not fits or output_size:
             return super().forward(x, output_size)
         weight = self.weight.transpose(0, 1).flip(2, 3)
         return F.conv2d(x, weight, self.bias, padding=margin)
+
+
+class Upsampling(nn.Upsample):
+    """Torch's upsampling, bilinear on a GPU as the product of two matrices.
+
+    A GPU adds up the gradients of torch's own in no fixed order; what torch has instead where
+    results must repeat takes some sixty kernels a pass.
+
+    Args:
+        before: rows and columns of what comes in.
+        size: of what goes out.
+        mode: nearest or bilinear.
+    """
+
+    down: torch.Tensor
+    across: torch.Tensor
+
+    def __init__(self, before: tuple[int, ...], size: tuple[int, ...], mode: str) -> None:
+        super().__init__(size=size, mode=mode)
+        for name, old, new in zip(("down", "across"), before, size, strict=True):
+            # What a row of `old` pixels is multiplied by to make one of `new`, [new, old].
+            matrix = F.interpolate(torch.eye(old)[None], new, mode="linear")[0].T.contiguous()
+            self.register_buffer(name, matrix, persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x [N, C, *before] -> [N, C, *size]."""
+        if x.device.type != "cuda" or self.mode != "bilinear":
+            return super().forward(x)
+        with torch.autocast("cuda", enabled=False):
+            made = self.down @ x.float() @ self.across.mT
+        return made.to(x.dtype, memory_format=torch.channels_last)
 
 
 class Network(nn.Sequential):
@@ -193,7 +226,7 @@ def _core(layer: Layer, before: Shape) -> nn.Module:
             return nn.AvgPool2d(layer.avgpool, layer.stride, layer.padding)
         case Upsample():
             size = shapes_along([layer], before)[-1][1:]
-            return nn.Upsample(size=size, mode=layer.mode)
+            return Upsampling(before[1:], size, layer.mode)
         case Dropout():
             return nn.Dropout(layer.dropout)
     raise TypeError(f"no module for {layer}")

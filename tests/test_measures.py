@@ -4,13 +4,14 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torchmetrics.functional.image import (
     peak_signal_noise_ratio,
     structural_similarity_index_measure,
 )
 
 from base.monitor import Monitor
-from model.loss import BCE, L1, MSE
+from model.loss import BCE, ELBO, L1, MSE
 from model.metric import MAP_METRICS, METRICS, best, psnr, ssim
 from trainer.catalogue import catalogue
 from trainer.rules import check_monitor
@@ -32,6 +33,20 @@ MADE = torch.tensor([[[[0.5, 1.0]]], [[[0.5, 0.25]]]])
 def test_a_loss_is_one_number_for_each_image(loss, by_hand):
     terms = loss()({"reconstruction": MADE}, TARGET)
     assert terms["loss"].tolist() == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize("loss", [BCE(), ELBO("bce", beta=0.0, reduction="mean")])
+def test_cross_entropy_and_its_gradient_are_those_of_torch(loss):
+    target = torch.rand(5, 3, 4, 4)
+    made = torch.rand_like(target)
+    made[0, 0, 0], target[0, 0, :2] = torch.tensor([0.0, 1.0, 1e-30, 1 - 6e-8]), 1.0
+    ours, torchs = made.clone().requires_grad_(), made.clone().requires_grad_()
+    code = {"code": torch.zeros(5, 2), "logvar": torch.zeros(5, 2)}
+    found = loss({"reconstruction": ours, **code}, target)["loss"]
+    due = F.binary_cross_entropy(torchs, target, reduction="none").mean((1, 2, 3))
+    assert found.tolist() == pytest.approx(due.tolist(), rel=1e-6)
+    found.sum().backward(), due.sum().backward()
+    assert torch.equal(ours.grad, torchs.grad)
 
 
 def test_psnr_is_that_of_torchmetrics_for_each_image():

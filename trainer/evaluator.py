@@ -46,10 +46,14 @@ class Evaluator:
         self.model, self.loss, self.metrics, self.dataset = model, loss, metrics, dataset
         self.device, self.precision, is_compiled = compute
         self.corrupter = corrupter or Corrupter()
-        # On a GPU launching kernels takes longer than small networks do: there a pass is replayed.
-        mode = "reduce-overhead" if self.device.type == "cuda" else "default"
         # Asked for nothing but to run: a compiled network has no truth value.
-        self.network: Any = torch.compile(model, mode=mode) if is_compiled else model
+        self.network: Any = model
+        self._numbers: Callable[[Numbers, torch.Tensor], Numbers] = self._measured
+        if is_compiled:
+            # On a GPU launching kernels takes longer than they do: there all is replayed.
+            mode = "reduce-overhead" if self.device.type == "cuda" else "default"
+            self.network = torch.compile(model, mode=mode)
+            self._numbers = torch.compile(self._measured, mode=mode)
 
     def shown(self, batch: Batch) -> torch.Tensor:
         """What the model is shown of a batch in evaluation: the images, corrupted if asked for."""
@@ -80,6 +84,11 @@ class Evaluator:
 
     def measure(self, output: Numbers, images: torch.Tensor) -> Numbers:
         """The terms of the loss and the metrics, one number for each image, name -> [n]."""
+        numbers = self._numbers(output, images)
+        # What a replay gives lies where the next one writes.
+        return {name: values.clone() for name, values in numbers.items()}
+
+    def _measured(self, output: Numbers, images: torch.Tensor) -> Numbers:
         return self.loss(output, images) | self.compare(output["reconstruction"], images)
 
     @torch.no_grad()

@@ -1,5 +1,6 @@
 """One epoch of batches. It knows no file."""
 
+import copy
 import shlex
 import time
 from collections.abc import Iterable
@@ -261,10 +262,10 @@ class Trainer(BaseTrainer):
         """Give the model's graph to TensorBoard."""
         loader = self.loader.of(self.loader.indices[:1])
         batch = next(iter(loader.batches()))
-        labels = loader.labels_of(batch).to(batch.images.device)
-        told = (labels,) if self.model.conditional else ()
-        self.model.eval()
-        self.run.board.add_graph(self.model, batch.images, *told)
+        told = (loader.labels_of(batch),) if self.model.conditional else ()
+        # On the CPU: what torch repeats exactly on a GPU, as upsampling, it cannot trace there.
+        model = copy.deepcopy(self.model).cpu().eval()
+        self.run.board.add_graph(model, batch.images.cpu(), *told)
 
     @torch.no_grad()
     def _show_images(self) -> None:

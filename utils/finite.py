@@ -16,7 +16,10 @@ NAMED = 8  # images a message names at most
 
 def largest(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
     """The largest absolute value in float tensors, []; it is finite only if all of them are."""
-    return torch.nn.utils.get_total_norm(list(tensors), math.inf)
+    each = list(tensors)
+    if each[0].device.type == "cpu":  # where torch's norm takes ten times as long as two bounds
+        return torch.stack([bound for one in each for bound in one.aminmax()]).abs().amax()
+    return torch.nn.utils.get_total_norm(each, math.inf)
 
 
 class UnreadStep(NamedTuple):
