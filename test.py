@@ -23,7 +23,7 @@ def main() -> None:
     if args.images:  # which are dirty or clean already
         start = start.without_corruption()
     experiment = Experiment(start, args.device)
-    make_ready(experiment.device)
+    make_ready(experiment.device, is_test=True)
     if args.images:
         tester: Tester = ImagesTester(experiment, args.images, args.labels, args.alpha)
     else:

@@ -43,7 +43,8 @@ Each row is made by `python benchmarks/reproduce.py --data FOLDER --only CONFIG`
 where its epochs say so. "ours" is the mean over seeds 0, 1, ... of whole runs, ± their standard
 deviation where there are several. The compression ratio is numbers in an image for each number in
 its code: below 1 the code is the larger, a high score shows a good copy, and PCA of that size is
-the image itself. Seconds are those of training alone.
+the image itself. Seconds are those of training alone; those of the H200 are long, for up to ten
+runs shared it.
 """
 FEW, SOME, MANY = 1, 3, 5  # seeds
 
@@ -201,8 +202,10 @@ def device_text(device: str) -> str:
 
 
 def write_rows(config: str, rows: list[list[str]]) -> None:
-    """Put the rows of a config into the table, in place of those it had."""
+    """Put the rows of a config into the table, in place of those it had; what is written below
+    the table stays."""
     page = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    below = page.rpartition("|\n")[2]
     found = [line for line in page.splitlines() if line.startswith("| ")][1:]
     of_config = {
         name: list(lines) for name, lines in groupby(found, lambda line: line.split(" | ")[0][2:])
@@ -211,7 +214,7 @@ def write_rows(config: str, rows: list[list[str]]) -> None:
     lines = [f"| {' | '.join(HEADING)} |", "|" + "---|" * len(HEADING)]
     for experiment in EXPERIMENTS:
         lines += of_config.get(experiment.config, [])
-    RESULTS.write_text(OPENING + "\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    RESULTS.write_text(OPENING + "\n" + "\n".join(lines) + "\n" + below, encoding="utf-8")
     print(f"written to {RESULTS}", flush=True)
 
 

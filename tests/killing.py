@@ -88,7 +88,7 @@ def resume(run, *more):
 
 def content_of(path):
     """A checkpoint as it is, for whole-checkpoint comparisons."""
-    return torch.load(path, weights_only=True)
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def digest(content):

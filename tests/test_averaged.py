@@ -84,7 +84,7 @@ def test_what_is_validated_tested_and_loaded_is_the_average(averaged, tmp_path):
     assert scores["splits"]["validation"]["loss"] == pytest.approx(best, rel=1e-5)
     model, content = load(averaged).model, content_of(averaged / "model_best.pth")
     for name, value in model.state_dict().items():
-        assert torch.equal(value, content["state_dict"][name])
+        assert torch.equal(value.cpu(), content["state_dict"][name])
     assert not all(
         torch.equal(value, content["more"][PART][name])
         for name, value in model.state_dict().items()

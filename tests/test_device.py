@@ -6,21 +6,25 @@ from tests import processes
 from utils.device import make_ready
 
 
-def make_ready_and_tell(device, path):
+def make_ready_and_tell(device, path, is_test):
     """Make a device ready in this process and write what torch is set to then."""
-    make_ready(torch.device(device))
+    make_ready(torch.device(device), is_test)
     is_deterministic = torch.are_deterministic_algorithms_enabled()
     path.write_text(f"{torch.get_float32_matmul_precision()} {is_deterministic}")
 
 
-def settings_after(tmp_path, device):
-    process = processes.start(make_ready_and_tell, device, tmp_path / "told")
+def settings_after(tmp_path, device, is_test=False):
+    process = processes.start(make_ready_and_tell, device, tmp_path / "told", is_test)
     assert processes.finish(process) == 0
     return (tmp_path / "told").read_text().split()
 
 
 def test_a_gpu_multiplies_in_tf32_and_repeats_itself(tmp_path):
     assert settings_after(tmp_path, "cuda") == ["high", "True"]
+
+
+def test_a_test_on_a_gpu_multiplies_in_full_float32(tmp_path):
+    assert settings_after(tmp_path, "cuda", is_test=True) == ["highest", "True"]
 
 
 def test_the_cpu_multiplies_in_full_float32(tmp_path):

@@ -102,18 +102,20 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def make_ready(device: torch.device) -> None:
+def make_ready(device: torch.device, is_test: bool = False) -> None:
     """Have a device compute as fast as it can, and the same each time.
 
-    A GPU multiplies float32 matrices in TF32, ten bits of mantissa, where layers compute in fp32.
-    What it has no repeatable way to compute is computed all the same, and torch warns of it.
+    In training a GPU multiplies float32 matrices in TF32, ten bits of mantissa, where layers
+    compute in fp32; a test computes in float32 in full, as other machines do. What a GPU has no
+    repeatable way to compute is computed all the same, and torch warns of it.
 
     Source: PyTorch's notes on reproducibility and on CUDA semantics.
     """
     if device.type == "cpu":
         keep_freed_memory()
     if device.type == "cuda":
-        torch.set_float32_matmul_precision("high")
+        torch.set_float32_matmul_precision("highest" if is_test else "high")
+        torch.backends.cudnn.allow_tf32 = not is_test
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
         setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
