@@ -48,12 +48,12 @@ class Evaluator:
         self.corrupter = corrupter or Corrupter()
         # Asked for nothing but to run: a compiled network has no truth value.
         self.network: Any = model
-        self._numbers: Callable[[Numbers, torch.Tensor], Numbers] = self._measured
+        self._replayed: Callable[[Numbers, torch.Tensor], Numbers] | None = None
         if is_compiled:
-            # On a GPU launching kernels takes longer than they do: there all is replayed.
-            mode = "reduce-overhead" if self.device.type == "cuda" else "default"
-            self.network = torch.compile(model, mode=mode)
-            self._numbers = torch.compile(self._measured, mode=mode)
+            is_on_gpu = self.device.type == "cuda"
+            self.network = torch.compile(model, mode="reduce-overhead" if is_on_gpu else "default")
+            if is_on_gpu:  # where launching kernels takes longer than they do: all is replayed
+                self._replayed = torch.compile(self._measured, mode="reduce-overhead")
 
     def shown(self, batch: Batch) -> torch.Tensor:
         """What the model is shown of a batch in evaluation: the images, corrupted if asked for."""
@@ -84,12 +84,11 @@ class Evaluator:
 
     def measure(self, output: Numbers, images: torch.Tensor) -> Numbers:
         """The terms of the loss and the metrics, one number for each image, name -> [n]."""
-        if (
-            not torch.is_grad_enabled()
-        ):  # of two replays without gradients one writes over the other
+        # Without gradients a replay would write over what the network's own gave.
+        if self._replayed is None or not torch.is_grad_enabled():
             return self._measured(output, images)
-        # What a replay gives lies where the next one writes.
-        return {name: values.clone() for name, values in self._numbers(output, images).items()}
+        # What it gives lies where the next one writes.
+        return {name: values.clone() for name, values in self._replayed(output, images).items()}
 
     def _measured(self, output: Numbers, images: torch.Tensor) -> Numbers:
         return self.loss(output, images) | self.compare(output["reconstruction"], images)

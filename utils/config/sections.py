@@ -142,7 +142,7 @@ class TrainerSection(Section):
     multiplies in TF32."""
     compile: bool = False
     """Whether the model goes through torch.compile, which takes a while at the start; on a GPU
-    its passes are then replayed as CUDA graphs."""
+    its passes, loss and metrics are then replayed as CUDA graphs."""
 
     @field_validator("save_dir", "init")
     @classmethod
