@@ -205,15 +205,16 @@ def write_rows(config: str, rows: list[list[str]]) -> None:
     """Put the rows of a config into the table, in place of those it had; what is written below
     the table stays."""
     page = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
-    below = page.rpartition("|\n")[2]
-    found = [line for line in page.splitlines() if line.startswith("| ")][1:]
+    table = re.search(r"(?:^\|.*\n?)+", page, re.MULTILINE)  # the first of the page
+    found = table[0].splitlines()[2:] if table else []
     of_config = {
         name: list(lines) for name, lines in groupby(found, lambda line: line.split(" | ")[0][2:])
     }
     of_config[config] = ["| " + " | ".join(row) + " |" for row in rows]
     lines = [f"| {' | '.join(HEADING)} |", "|" + "---|" * len(HEADING)]
-    for experiment in EXPERIMENTS:
-        lines += of_config.get(experiment.config, [])
+    for name in dict.fromkeys([*(experiment.config for experiment in EXPERIMENTS), *of_config]):
+        lines += of_config.get(name, [])
+    below = page[table.end() :] if table else page.removeprefix(OPENING)
     RESULTS.write_text(OPENING + "\n" + "\n".join(lines) + "\n" + below, encoding="utf-8")
     print(f"written to {RESULTS}", flush=True)
 

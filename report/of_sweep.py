@@ -81,13 +81,17 @@ def _names(table: list[dict[str, Any]]) -> list[str]:
 
 
 def _row(row: dict[str, Any], table: list[dict[str, Any]], best: dict[str, str]) -> dict[str, Any]:
-    """The cells of a row by the name of their column: value, spread over seeds, whether best."""
+    """The cells of a row by the name of their column: value, spread over seeds, whether best.
+
+    The best is that of several rows whose scores are of the same images.
+    """
     cells = {}
+    alike = [other for other in table if other.get("split") == row.get("split")]
     for name, value in row.items():
-        others = [other[name] for other in table if other.get(name) is not None]
+        others = [other[name] for other in alike if other.get(name) is not None]
         mode = best.get(name)
         is_best = mode is not None and value == (min if mode == "min" else max)(others)
-        cells[name] = (value, row.get(f"{name} sd") or None, is_best and len(table) > 1)
+        cells[name] = (value, row.get(f"{name} sd") or None, is_best and len(alike) > 1)
     return cells
 
 
@@ -141,6 +145,8 @@ def _winner(table: list[dict[str, Any]]) -> str:
     )
     if len(order) < 2:
         return ""
+    if len(splits := dict.fromkeys(SPLITS[row["split"]] for row in order)) > 1:
+        return f"Errors do not compare: some are of the {', others of the '.join(splits)}."
     first, second = order[:2]
     said = (
         f"{first['setting']} has the least error on the {SPLITS[first['split']]}: "

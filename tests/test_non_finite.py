@@ -10,6 +10,7 @@ from tests.killing import lines_of, run_folder, write_config
 from utils.checkpoint import load_checkpoint, save_checkpoint
 from utils.errors import CheckpointError, TrainingError
 from utils.finite import FiniteGuard, largest
+from utils.optimizer_state import load_part, states_of
 
 
 def spoil(value, epoch, step):
@@ -126,6 +127,26 @@ def test_a_fused_update_after_a_bad_step_changes_nothing():
 def test_the_largest_value_is_finite_only_if_all_are(values, expected):
     found = float(largest([torch.tensor(values), torch.zeros(2, 2)]))
     assert found == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize("filled", [[], [torch.tensor([-2.0])]])
+def test_tensors_without_a_number_have_no_largest_value(filled):
+    assert float(largest([torch.zeros(0, 3), *filled])) == 2.0 * len(filled)
+    assert float(largest(filled)) == 2.0 * len(filled)
+
+
+def test_a_part_may_hold_a_tensor_that_is_still_empty():
+    class Queue(torch.nn.Module):
+        """Codes seen so far, none at first."""
+
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("codes", torch.zeros(0, 4))
+
+    queue = Queue()
+    state = states_of({"queue": queue})
+    load_part("queue", queue, state["queue"])
+    assert state["queue"]["codes"].shape == (0, 4)
 
 
 @pytest.mark.parametrize("rule", ["min val_loss", "max val_loss"])

@@ -3,9 +3,11 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import time
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -265,6 +267,66 @@ def test_a_member_of_other_images_is_another_member(small, tmp_path):
         np.save(tmp_path / "data.npy", np.full((9, 12, 12), value, np.uint8))
         names |= {member.folder.name for member in plan_sweep(config, catalogue())}
     assert len(names) == 2
+
+
+@pytest.mark.slow
+def test_a_member_is_tested_again_where_other_images_are_asked_for_and_not_trained(
+    small, written, tmp_path
+):
+    small["trainer"]["epochs"] = 1
+    small["sweep"] = {"runs": [{}]}
+    config = written(small)
+    assert command("train.py", "-c", config).returncode == 0
+    (run,) = member_runs(tmp_path)
+    trained = {path: path.stat().st_mtime_ns for path in run.glob("*.pth")}
+    table = tmp_path / "saved" / "small-sweep" / "generation.md"
+    table.write_text("of images made before")
+    other = command("train.py", "-c", config, "-s", "generation.method=neighbours")
+    assert other.returncode == 0, other.stderr
+    assert member_runs(tmp_path) == [run]
+    assert json.loads((run / "test" / "generated.json").read_text())["method"] == "neighbours"
+    assert {path: path.stat().st_mtime_ns for path in run.glob("*.pth")} == trained
+    assert not table.exists()
+
+    tested = (run / "test" / "metrics.json").stat().st_mtime_ns
+    assert command("train.py", "-c", config, "-s", "generation.method=neighbours").returncode == 0
+    assert (run / "test" / "metrics.json").stat().st_mtime_ns == tested
+    assert command("train.py", "-c", config).returncode == 0
+    assert json.loads((run / "test" / "generated.json").read_text())["method"] == "noise"
+
+
+@pytest.mark.slow
+def test_the_run_that_is_tested_is_the_one_that_was_trained(small, written, tmp_path):
+    """What outlives a killed sweep may still write into a run beside it."""
+    small["trainer"]["epochs"] = 1
+    small["sweep"] = {"runs": [{}]}
+    config = written(small)
+    assert command("train.py", "-c", config).returncode == 0
+    (run,) = member_runs(tmp_path)
+    other = shutil.copytree(run, run.with_name("0101_000000"))
+    shutil.rmtree(other / "test")
+    shutil.rmtree(run / "test")
+    for path in other.glob("*.pth"):
+        os.utime(path)  # the newest of all
+    assert command("train.py", "-c", config).returncode == 0
+    assert member_runs(tmp_path) == [run]
+
+
+def test_labels_noted_by_two_sweeps_at_once_are_both_kept(small, written, tmp_path, monkeypatch):
+    from trainer import sweep
+
+    labels = tmp_path / "saved" / "small-sweep" / "labels.json"
+
+    @contextmanager
+    def alone_in(folder):
+        labels.write_text('{"small-other-seed1": 7}')  # by the one that was here first
+        yield folder
+
+    monkeypatch.setattr(sweep, "alone_in", alone_in)
+    monkeypatch.setattr(sweep.SweepRuns, "finish", lambda *_: None)
+    config = written(small | {"sweep": {"runs": [{"label": "own"}]}})
+    sweep.run_sweep(load_config(config, [], catalogue()), "cpu")
+    assert sorted(json.loads(labels.read_text())) == ["small-other-seed1", "small-own-seed1"]
 
 
 @pytest.mark.slow

@@ -69,6 +69,22 @@ def test_the_table_marks_the_best_and_links_the_runs(sweep):
     assert "0.5. They differ by more than the seeds of one of them do (0.2)." in said
 
 
+def test_scores_of_different_images_are_not_compared(tmp_path):
+    table = [
+        {"setting": "none held out", "seeds": 1, "split": "train", "mse": 0.25},
+        {"setting": "a fifth", "seeds": 1, "split": "validation", "mse": 0.5},
+        {"setting": "a half", "seeds": 1, "split": "validation", "mse": 1.0},
+    ]
+    facts = SweepFacts("it", "", "min loss", BEST)
+    members = [SweepMember(row["setting"], 0, None) for row in table]
+    write_sweep_page(tmp_path, facts, Tables(table, []), members)
+    page = Page((tmp_path / "report.html").read_text())
+    assert [row[-1] for row in page.rows("Settings")] == ["mse", "0.25", "0.5 best", "1"]
+    said = page.all("ul")[0].text
+    assert "some are of the training images, others of the validation images" in said
+    assert "least error" not in said
+
+
 def test_the_curves_and_pictures_of_all_runs_are_side_by_side(sweep):
     page = Page((sweep / "report.html").read_text())
     titles = [element.text for element in page.all("title")[1:]]

@@ -40,10 +40,11 @@ def run_sweep(config: Config, device: str, share: Share = ALL) -> None:
     """
     members, sweep = plan_sweep(config, catalogue()), config.sweep
     folder = Path(config.trainer.save_dir) / f"{config.name}-sweep"
-    marks = _checked_marks(members, folder / LABELS)
+    is_labelled = bool(_checked_marks(members, folder / LABELS))
     folder.mkdir(parents=True, exist_ok=True)
-    if marks:
-        with alone_in(folder):
+    if is_labelled:
+        with alone_in(folder):  # read once more, for another sweep may have noted its own
+            marks = _checked_marks(members, folder / LABELS)
             write_file(folder / LABELS, f"{json.dumps(marks, indent=1)}\n".encode())
     runs = SweepRuns(folder, device, sweep.workers if sweep else 1)
     runs.finish(share.pick(members), len(members))
@@ -63,6 +64,9 @@ def _write(config: Config, results: list[tuple[Member, dict[str, Any]]], folder:
     generated = generation_table(results)
     if generated:
         write_table(generated, folder, "generation")
+    else:  # those of an earlier start would be of other images
+        for name in ("generation.md", "generation.csv"):
+            (folder / name).unlink(missing_ok=True)
     show_in_tensorboard(table, results, folder)
     best = {name: metric.best for name, metric in catalogue().metrics.items()}
     facts = SweepFacts(config.name, config.description, config.trainer.monitor, best)

@@ -16,6 +16,7 @@ import torch
 
 from trainer.plan import Member
 from trainer.programs import Programs
+from utils.config.sections import GenerationSection
 from utils.errors import TrainingError
 from utils.lock import Claims
 from utils.output import say, write_file
@@ -27,10 +28,22 @@ def reports_of(member: Member) -> list[Path]:
 
 
 def own_report(member: Member) -> dict[str, Any] | None:
-    """The scores of a member, unless somebody has tested it since with other settings."""
-    found = reports_of(member)
-    report = json.loads(found[-1].read_text(encoding="utf-8")) if found else None
-    return None if report is None or report.get("changed") else report
+    """The scores of a member, unless it was tested with other settings than the sweep's."""
+    found = [path for path in reports_of(member) if (path.parent.parent / "config.json").exists()]
+    if not found:
+        return None
+    report: dict[str, Any] = json.loads(found[-1].read_text(encoding="utf-8"))
+    is_own = report.get("changed", []) == _settings_of_test(member, found[-1].parent.parent)
+    return report if is_own else None
+
+
+def _settings_of_test(member: Member, run: Path) -> list[str]:
+    """What test.py is told with -s: the images to generate, where the sweep names others than
+    when the run began. They are no part of what is trained, so that the run stays."""
+    content = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    begun, asked = content.get("generation", {}), member.config["generation"]
+    before = begun if begun is None else GenerationSection(**begun).model_dump(mode="json")
+    return [] if before == asked else [f"generation={json.dumps(asked)}"]
 
 
 class SweepRuns:
@@ -98,8 +111,10 @@ class SweepRuns:
             source = "-c", self.folder / f"{member.folder.name}.json"
             write_file(source[1], f"{json.dumps(member.config, indent=2)}\n".encode())
         self.programs.run("train.py", *source, "-d", device, log=log, threads=threads)
-        of_run = "-r", member.folder
-        self.programs.run("test.py", *of_run, "-d", device, log=log, threads=threads)
+        run = sorted(member.folder.glob("*/config.json"))[-1].parent
+        settings = _settings_of_test(member, run)
+        words = ["-r", run, "-d", device, *(["-s", *settings] if settings else [])]
+        self.programs.run("test.py", *words, log=log, threads=threads)
         if own_report(member) is None:
             raise TrainingError(f"{member.folder}: its test has left no scores")
 

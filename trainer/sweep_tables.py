@@ -11,7 +11,7 @@ from typing import Any
 
 from trainer.plan import Member
 from trainer.sweep_runs import reports_of
-from utils.output import say
+from utils.output import say, write_file
 
 Results = list[tuple[Member, dict[str, Any]]]
 Table = list[dict[str, Any]]
@@ -101,12 +101,12 @@ def write_table(table: Table, folder: Path, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = markdown(table)
     say(text)
-    (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8")
+    write_file(folder / f"{name}.md", f"{text}\n".encode())
     lines = io.StringIO()
     writer = csv.DictWriter(lines, _columns(table), restval="")
     writer.writeheader()
     writer.writerows(table)
-    (folder / f"{name}.csv").write_text(lines.getvalue(), encoding="utf-8")
+    write_file(folder / f"{name}.csv", lines.getvalue().encode())
 
 
 def markdown(table: Table) -> str:

@@ -195,6 +195,6 @@ def _first_not_finite(state: dict[str, Any]) -> str | None:
     if not all(isinstance(value, torch.Tensor) for value in state.values()):
         return next(name for name, value in state.items() if not isinstance(value, torch.Tensor))
     floats = {name: value for name, value in state.items() if value.is_floating_point()}
-    if math.isfinite(largest(value for value in floats.values() if value.numel())):
+    if math.isfinite(largest(floats.values())):
         return None
     return next(name for name, value in floats.items() if not value.isfinite().all())

@@ -15,8 +15,13 @@ NAMED = 8  # images a message names at most
 
 
 def largest(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
-    """The largest absolute value in float tensors, []; it is finite only if all of them are."""
-    each = list(tensors)
+    """The largest absolute value in float tensors, []; it is finite only if all of them are.
+
+    0 where they hold no number at all.
+    """
+    each = [one for one in tensors if one.numel()]
+    if not each:
+        return torch.zeros(())
     if each[0].device.type == "cpu":  # where torch's norm takes ten times as long as two bounds
         return torch.stack([bound for one in each for bound in one.aminmax()]).abs().amax()
     return torch.nn.utils.get_total_norm(each, math.inf)
