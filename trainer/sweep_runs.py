@@ -22,6 +22,11 @@ from utils.lock import Claims
 from utils.output import say, write_file
 
 
+def _runs_of(member: Member) -> list[Path]:
+    """The runs of a member that have begun, the newest last."""
+    return sorted(path.parent for path in member.folder.glob("*/config.json"))
+
+
 def reports_of(member: Member) -> list[Path]:
     """The scores of each run of a member that was tested, the newest last."""
     return sorted(member.folder.glob("*/test/metrics.json"))
@@ -104,14 +109,14 @@ class SweepRuns:
             log = self.folder / f"{member.folder.name}.log"
             threads = max(1, torch.get_num_threads() // self.workers)
         device = self._device(place)
-        begun = sorted(member.folder.glob("*/config.json"))
+        begun = _runs_of(member)
         if begun:
-            source = "-r", begun[-1].parent
+            source = "-r", begun[-1]
         else:
             source = "-c", self.folder / f"{member.folder.name}.json"
             write_file(source[1], f"{json.dumps(member.config, indent=2)}\n".encode())
         self.programs.run("train.py", *source, "-d", device, log=log, threads=threads)
-        run = sorted(member.folder.glob("*/config.json"))[-1].parent
+        run = _runs_of(member)[-1]
         settings = _settings_of_test(member, run)
         words = ["-r", run, "-d", device, *(["-s", *settings] if settings else [])]
         self.programs.run("test.py", *words, log=log, threads=threads)
