@@ -43,8 +43,7 @@ Each row is made by `python benchmarks/reproduce.py --data FOLDER --only CONFIG`
 where its epochs say so. "ours" is the mean over seeds 0, 1, ... of whole runs, ± their standard
 deviation where there are several. The compression ratio is numbers in an image for each number in
 its code: below 1 the code is the larger, a high score shows a good copy, and PCA of that size is
-the image itself. Seconds are those of training alone; those of the H200 are long, for up to ten
-runs shared it.
+the image itself. Seconds are those of training alone.
 """
 FEW, SOME, MANY = 1, 3, 5  # seeds
 
