@@ -264,8 +264,9 @@ class Trainer(BaseTrainer):
         batch = next(iter(loader.batches()))
         told = (loader.labels_of(batch),) if self.model.conditional else ()
         # On the CPU: what torch repeats exactly on a GPU, as upsampling, it cannot trace there.
-        model = copy.deepcopy(self.model).cpu().eval()
-        self.run.board.add_graph(model, batch.images.cpu(), *told)
+        is_here = batch.images.device.type == "cpu"
+        model = self.model if is_here else copy.deepcopy(self.model).cpu()
+        self.run.board.add_graph(model.eval(), batch.images.cpu(), *told)
 
     @torch.no_grad()
     def _show_images(self) -> None:
