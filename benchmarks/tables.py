@@ -22,9 +22,8 @@ def write_section(title: str, text: str) -> None:
     """Put `text` under the heading `title`; the page's other sections stay as they are."""
     page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
     _, *pieces = re.split(r"^## ", page, flags=re.MULTILINE)
-    sections = dict(piece.split("\n", 1) for piece in pieces)
-    sections[title] = f"\n{text.strip()}\n\n"
-    body = "".join(f"## {name}\n{sections[name]}" for name in sorted(sections))
+    sections = dict(piece.split("\n", 1) for piece in pieces) | {title: text}
+    whole = [f"## {name}\n\n{sections[name].strip()}\n" for name in sorted(sections)]
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(OPENING + body.rstrip() + "\n", encoding="utf-8")
+    PAGE.write_text(OPENING + "\n".join(whole), encoding="utf-8")
     print(f"written to {PAGE}")

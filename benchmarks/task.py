@@ -17,6 +17,7 @@ from trainer.catalogue import catalogue
 from trainer.experiment import Experiment
 from trainer.start import Start
 from utils.config.check import load_config
+from utils.config.overrides import key_of
 from utils.device import computes_bf16
 
 ROOT = Path(__file__).parent.parent
@@ -114,7 +115,9 @@ class Stopwatch:
 def prepare(config_name: str, device_name: str, epochs: int, overrides: list[str]) -> Task:
     """The images, and the network with its first weights."""
     settings = SETTINGS if config_name == "config.json" else ()
-    config = load_config(ROOT / config_name, [*settings, *overrides], catalogue())
+    given = {key_of(override) for override in overrides}
+    own = [setting for setting in settings if key_of(setting) not in given]
+    config = load_config(ROOT / config_name, [*own, *overrides], catalogue())
     return Task(Experiment(Start(config), device_name), epochs)
 
 

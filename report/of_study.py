@@ -136,7 +136,7 @@ def _about(facts: StudyFacts, arms: list[StudyArm]) -> list[tuple[str, str]]:
          "turned and mirrored ones count once"),
         ("Classes", names if len(classes) <= MOST_NAMED else f"{len(classes)}, named below"),
         ("Classes evaluated", f"{evaluated} of {len(classes)}"),
-        ("Classifiers of each arm", f"{folds} folds × {repeats} repeats × {seeds} classifiers = "
+        ("Classifiers of each arm", f"folds × repeats × seeds: {folds} × {repeats} × {seeds} = "
          f"{folds * repeats * seeds:,}, of {settings['steps']:,} steps each"),
         ("Seed", str(facts.seed)),
         ("Date", facts.date),

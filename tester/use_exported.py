@@ -171,11 +171,18 @@ def warn_of_narrow(array: np.ndarray, model: dict[str, Any]) -> None:
 
 
 def write(target: Path, array: np.ndarray) -> None:
-    """Write an array into a .npy file."""
+    """Write an array into a .npy file, which appears whole or not at all."""
+    place = target.resolve()  # a link stays one
+    is_device = place.exists() and not place.is_file()  # as /dev/null, which nothing replaces
+    partial = place if is_device else place.with_name(f"{place.name}.partial")
     try:
-        with target.open("wb") as file:
+        with partial.open("wb") as file:
             np.save(file, array)
+        if not is_device:
+            partial.replace(place)  # a rename is atomic within one folder
     except OSError as error:
+        if not is_device:
+            partial.unlink(missing_ok=True)
         refuse(f"{target}: cannot be written: {error.strerror}; name another file")
 
 

@@ -98,17 +98,23 @@ def test_a_member_that_another_process_is_at_is_left_to_it(sweep, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_member_that_fails_ends_the_others_which_can_go_on(sweep, tmp_path):
-    config = sweep(workers=3)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_member_that_fails_keeps_none_of_the_others_from_its_end(sweep, tmp_path, workers):
+    config = sweep(workers=workers)
     content = json.loads(config.read_text())
-    content["sweep"]["runs"][1] = {"label": "too fast", "optimizer.args.lr": 1e30}
+    content["sweep"]["runs"][0] = {"label": "too fast", "optimizer.args.lr": 1e30}
     config.write_text(json.dumps(content))
     done = command("train.py", "-c", config)
     assert done.returncode == 1
-    (line,) = [line for line in done.stderr.splitlines() if "ended with code" in line]
-    assert "train.py -c " in line
-    assert line.endswith(".log")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("failed: 1 of 3 members, the others are finished; start the sweep")
+    assert "train.py -c " in last
+    tested = sorted(path.parts[-4] for path in tmp_path.glob("saved/*/*/test/metrics.json"))
+    assert tested == ["small-rate 0.02-seed1", "small-rate 0.03-seed1"]
     assert table_of(tmp_path) is None
+    again = command("train.py", "-c", config)
+    assert again.returncode == 1
+    assert "sweep 2/3" not in again.stdout
 
 
 @pytest.mark.slow

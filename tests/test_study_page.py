@@ -116,7 +116,7 @@ def test_the_best_is_marked_and_what_is_compared_is_said(tmp_path):
     assert rows[2][heading.index("difference, points")] == "-0.3 -2.3 to +2.7"
     said = found.all("main")[0].text
     assert f"3 arms use generated images. Beside {named(1)}, the best without them, 0 help" in said
-    assert "5 folds × 2 repeats × 3 classifiers = 30, of 700 steps each" in said
+    assert "folds × repeats × seeds: 5 × 2 × 3 = 30, of 700 steps each" in said
 
 
 def test_scores_that_are_all_alike_claim_no_interval(tmp_path):

@@ -1,5 +1,8 @@
 """use.py reads and writes files of every layout as the data set itself does."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -135,3 +138,29 @@ def test_reconstructions_that_cannot_be_written_are_one_line(name, tmp_path, cap
     (line,) = capsys.readouterr().err.splitlines()
     assert "cannot be written" in line
     assert "name another file" in line
+
+
+def test_reconstructions_that_do_not_fit_leave_what_was_there(tmp_path, monkeypatch, capsys):
+    target, before = tmp_path / "made.npy", np.arange(3)
+    np.save(target, before)
+
+    def half_written(file, array):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", half_written)
+    with pytest.raises(SystemExit):
+        write(target, np.zeros(9))
+    assert "No space left on device; name another file" in capsys.readouterr().err
+    assert np.array_equal(np.load(target), before)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_link_to_the_reconstructions_stays_one_and_a_device_too(tmp_path):
+    (tmp_path / "link.npy").symlink_to("made.npy")
+    write(tmp_path / "link.npy", np.arange(4))
+    assert (tmp_path / "link.npy").is_symlink()
+    assert np.load(tmp_path / "made.npy").tolist() == [0, 1, 2, 3]
+    (tmp_path / "null").symlink_to(os.devnull)
+    write(tmp_path / "null", np.arange(4))
+    assert not Path(os.devnull).is_file()

@@ -46,14 +46,13 @@ class Programs:
 
         Raises:
             Interrupted: a signal came; the program has saved.
-            TrainingError: the program failed, or another one has.
+            TrainingError: the program failed, or all were told to end.
         """
         self._refuse_if_over()
         words = [program, *map(str, arguments)]
         code = self._wait([sys.executable, str(PROGRAMS / program), *words[1:]], log, threads)
         self._refuse_if_over()
         if code:
-            self.end()
             said = f"; what it said is in {log}" if log else ""
             raise TrainingError(f"{' '.join(words)} ended with code {code}{said}")
 
@@ -90,4 +89,4 @@ class Programs:
         if self._signal is not None:
             raise Interrupted(self._signal, "sweep stopped; start it again to go on")
         if self._is_over:
-            raise TrainingError("another member has failed")
+            raise TrainingError("the sweep is at its end")

@@ -69,24 +69,32 @@ class SweepRuns:
             self._places.put(place)
 
     def finish(self, members: Sequence[Member], total: int) -> None:
-        """Run what is missing of some members.
+        """Run what is missing of some members; one that fails keeps none of the others from it.
 
         Args:
             total: of all members, for what is said.
 
         Raises:
             Interrupted: a signal came; what was begun has saved.
-            TrainingError: a member failed; the others have saved.
+            TrainingError: members failed; the others are finished.
         """
+        failed: list[TrainingError] = []
         with self.programs, ThreadPoolExecutor(self.workers) as pool:
             began = [pool.submit(self._finish, member, total) for member in members]
             try:
                 for done in as_completed(began):
-                    done.result()
+                    try:
+                        done.result()
+                    except TrainingError as error:
+                        failed.append(error)
+                        say(f"failed: {error}; the others go on")
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.programs.end()
                 raise
+        if failed:
+            many = f"{len(failed)} of {total} members, the others are finished"
+            raise TrainingError(f"{many}; start the sweep again to try once more: {failed[0]}")
 
     def _finish(self, member: Member, total: int) -> None:
         name = f"sweep {member.number}/{total}: {member.setting}, seed {member.seed}"
