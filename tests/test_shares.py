@@ -107,7 +107,7 @@ def test_a_member_that_fails_keeps_none_of_the_others_from_its_end(sweep, tmp_pa
     done = command("train.py", "-c", config)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("failed: 1 of 3 members, the others are finished; start the sweep")
+    assert last.startswith("failed: 1 of 3 members that were to be run here; start the sweep")
     assert "train.py -c " in last
     tested = sorted(path.parts[-4] for path in tmp_path.glob("saved/*/*/test/metrics.json"))
     assert tested == ["small-rate 0.02-seed1", "small-rate 0.03-seed1"]

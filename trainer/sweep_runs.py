@@ -87,13 +87,13 @@ class SweepRuns:
                         done.result()
                     except TrainingError as error:
                         failed.append(error)
-                        say(f"failed: {error}; the others go on")
+                        say(f"failed: {error}")
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.programs.end()
                 raise
         if failed:
-            many = f"{len(failed)} of {total} members, the others are finished"
+            many = f"{len(failed)} of {len(members)} members that were to be run here"
             raise TrainingError(f"{many}; start the sweep again to try once more: {failed[0]}")
 
     def _finish(self, member: Member, total: int) -> None:
