@@ -112,9 +112,13 @@ def test_a_member_that_fails_keeps_none_of_the_others_from_its_end(sweep, tmp_pa
     tested = sorted(path.parts[-4] for path in tmp_path.glob("saved/*/*/test/metrics.json"))
     assert tested == ["small-rate 0.02-seed1", "small-rate 0.03-seed1"]
     assert table_of(tmp_path) is None
+    (scores,) = tmp_path.glob("saved/small-rate 0.02*/*/test/metrics.json")
+    scores.write_text("{")
     again = command("train.py", "-c", config)
     assert again.returncode == 1
-    assert "sweep 2/3" not in again.stdout
+    assert "failed: 2 of 3 members" in again.stderr
+    assert "Traceback" not in again.stderr
+    assert "sweep 3/3" not in again.stdout
 
 
 @pytest.mark.slow

@@ -33,11 +33,15 @@ def reports_of(member: Member) -> list[Path]:
 
 
 def own_report(member: Member) -> dict[str, Any] | None:
-    """The scores of a member, unless it was tested with other settings than the sweep's."""
+    """The scores of a member, unless they are damaged or it was tested with other settings than
+    the sweep's."""
     found = [path for path in reports_of(member) if (path.parent.parent / "config.json").exists()]
     if not found:
         return None
-    report: dict[str, Any] = json.loads(found[-1].read_text(encoding="utf-8"))
+    try:
+        report: dict[str, Any] = json.loads(found[-1].read_text(encoding="utf-8"))
+    except ValueError:  # its test, run once more, says what is wrong
+        return None
     is_own = report.get("changed", []) == _settings_of_test(member, found[-1].parent.parent)
     return report if is_own else None
 
