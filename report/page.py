@@ -41,8 +41,10 @@ def number(value: Any) -> str:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    if isinstance(value, int) or value == 0:  # no noise, none of all
-        return f"{value:,.0f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if value == 0:  # no noise, none of all; -0.0 is 0, too
+        return "0"
     return "0.0000" if abs(value) < EXACT_ZERO else f"{value:.4g}"
 
 
