@@ -87,11 +87,12 @@ class SweepRuns:
             began = [pool.submit(self._finish, member, total) for member in members]
             try:
                 for done in as_completed(began):
-                    try:
-                        done.result()
-                    except TrainingError as error:
+                    error = done.exception()
+                    if isinstance(error, TrainingError):
                         failed.append(error)
                         say(f"failed: {error}")
+                    elif error:
+                        raise error
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.programs.end()
