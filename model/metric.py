@@ -1,9 +1,10 @@
 """How good a reconstruction is. A metric gives one number for each image.
 
 Metrics are independent of the loss and of batches: the score of a split is the mean of its
-images' numbers. `data_range` is the distance from the lowest to the highest value that an image
-of the data set may hold: 1 for [0, 1], 2 for [-1, 1]. `best` says which way a metric is better,
-and makes any function in a file of `model/` a metric that a config can name.
+images' numbers. Values are counted from the lowest that an image of the data set may hold, so that
+they lie between 0 and `data_range`: 1 for a data set of [0, 1], 2 for one of [-1, 1]. `best` says
+which way a metric is better, and makes any function in a file of `model/` a metric that a config
+can name.
 """
 
 from collections.abc import Callable
@@ -60,8 +61,9 @@ def ssim(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch
     """Structural similarity of each image, Gaussian window of 11x11 pixels, [N].
 
     Borders count too, mirrored, as torchmetrics has it; the mean over whole windows alone, as the
-    paper's own program takes it, can be lower by a tenth. NaN where an image is smaller than the
-    window.
+    paper's own program takes it, can be lower by a tenth. Values below 0, which an intensity never
+    has, would say little: it compares mean brightnesses by their product. NaN where an image is
+    smaller than the window.
 
     Source: Wang et al. 2004, "Image quality assessment", equation 13.
     """
