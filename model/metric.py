@@ -7,6 +7,7 @@ which way a metric is better, and makes any function in a file of `model/` a met
 can name.
 """
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -21,7 +22,8 @@ Metric = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 # PSNR of an exact copy is infinite; a mean over images needs a number, so MSE stops here.
 HIGHEST_PSNR = 100.0
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5  # pixels
-SSIM_AT_ONCE = 64  # images: what is held of them stays near the processor, but for a GPU
+# Numbers at once on a CPU: images and what is made of them stay near the processor.
+SSIM_AT_ONCE = 2**16
 
 
 def best(mode: Literal["min", "max"]) -> Callable[[Metric], Metric]:
@@ -71,7 +73,9 @@ def ssim(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch
         return output.new_full((len(output),), torch.nan)
     of_side = {side: _windows(side, output) for side in set(output.shape[2:])}
     windows = [of_side[side] for side in output.shape[2:]]
-    at_once = SSIM_AT_ONCE if output.device.type == "cpu" else len(output)
+    at_once = len(output)
+    if output.device.type == "cpu":
+        at_once = max(SSIM_AT_ONCE // math.prod(output.shape[1:]), 1)
     pairs = zip(output.split(at_once), target.split(at_once), strict=True)
     return torch.cat([_ssim(*pair, windows, data_range) for pair in pairs])
 
@@ -86,9 +90,9 @@ def _ssim(
     x, y = output - means[0], target - means[1]
     down, across = windows
     # Rows, then columns: the window is the product of two, and the mean does not mind the turn.
-    blurred = (torch.cat([x, y, x * x, y * y, x * y]) @ across).mT @ down
-    mean_x, mean_y, square_x, square_y, product = blurred.chunk(5)
-    spread = square_x + square_y - mean_x.square() - mean_y.square()
+    blurred = (torch.cat([x, y, x * x + y * y, x * y]) @ across).mT @ down
+    mean_x, mean_y, squares, product = blurred.chunk(4)
+    spread = squares - mean_x.square() - mean_y.square()
     together = product - mean_x * mean_y
     mean_x, mean_y = mean_x + means[0], mean_y + means[1]
     likeness = (2 * mean_x * mean_y + least) * (2 * together + less)
