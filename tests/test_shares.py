@@ -111,7 +111,11 @@ def test_a_member_that_fails_keeps_none_of_the_others_from_its_end(sweep, tmp_pa
     assert "train.py -c " in last
     tested = sorted(path.parts[-4] for path in tmp_path.glob("saved/*/*/test/metrics.json"))
     assert tested == ["small-rate 0.02-seed1", "small-rate 0.03-seed1"]
-    assert table_of(tmp_path) is None
+    assert [row["setting"] for row in table_of(tmp_path)] == ["rate 0.02", "rate 0.03"]
+    assert "small-sweep, without 1 of 3 members" in done.stdout
+    page = (tmp_path / "saved/small-sweep/report.html").read_text()
+    assert "2 of 3 runs are here." in page
+    assert "Not here, for they failed or have not ended: too fast, seed 1." in page
     (scores,) = tmp_path.glob("saved/small-rate 0.02*/*/test/metrics.json")
     scores.write_text("{")
     again = command("train.py", "-c", config)
@@ -119,6 +123,7 @@ def test_a_member_that_fails_keeps_none_of_the_others_from_its_end(sweep, tmp_pa
     assert "failed: 2 of 3 members" in again.stderr
     assert "Traceback" not in again.stderr
     assert "sweep 3/3" not in again.stdout
+    assert [row["setting"] for row in table_of(tmp_path)] == ["rate 0.03"]
 
 
 @pytest.mark.slow
