@@ -22,17 +22,18 @@ SMALL = {"encoder": [{"conv": 8, "stride": 2}, {"conv": 8, "stride": 2}]}
 BATCH = 100
 SCALE_NOTE = """\
 This project on drawn wafer maps of 26x26, one byte a die, read from a file; precision auto,
-batches of {batch}: an epoch's training, and the most memory held ({held}).
-Every row has been shown as many images, in more epochs where there are fewer, after one to warm
-up; rows take turns, and times are the fastest of {rounds} rounds, for other work of a machine only
-slows them. The network is small, two strided convolutions to 8 channels and their mirror, so that
-what is not the network shows. Time is linear where the time an image stays, and memory is the data
-and a constant where what is beyond the data stays; with 1,000 images there are fewer to be shown
-at the end."""
+batches of {batch}: an epoch's training, on nine tenths of the images, and the most memory held
+({held}). Every row has been shown as many images, in more epochs where there are fewer, after one
+to warm up; rows take turns, and times are the fastest of {rounds} rounds, for other work of a
+machine only slows them. The network is small, two strided convolutions to 8 channels and their
+mirror, so that what is not the network shows. Time is linear where the time an image stays, and
+memory is the data and a constant where what is beyond the data stays; with 1,000 images there are
+fewer to be shown at the end."""
 START_NOTE = """\
 Seconds from the command, medians of {rounds} turns. The data are nine wafer maps, so that an epoch
-is one step. `import torch` and one optimizer, with which torch imports its compiler, is what no
-program that trains with torch can be below; times of a process are to its end."""
+is one step. `import torch` and one optimizer, with which torch imports its compiler, is what every
+program that trains with torch has to do; those times are to the end of the process, which the
+first step does not wait for, and may be above it."""
 TORCH = "import torch"
 WITH_ADAM = f"{TORCH}; torch.optim.Adam([torch.zeros(1, requires_grad=True)])"
 
