@@ -103,7 +103,7 @@ def _checked_marks(members: list[Member], path: Path) -> dict[str, int]:
     Raises:
         ConfigError: a member's folder holds a run that was trained otherwise.
     """
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    before = _noted_marks(path)
     labelled = {member.folder.name: member for member in members if member.label}
     for name, member in labelled.items():
         if member.folder.exists() and before.get(name) != member.mark:
@@ -112,6 +112,21 @@ def _checked_marks(members: list[Member], path: Path) -> dict[str, int]:
                 "of other settings or images; take another label, or move that folder away"
             )
     return before | {name: member.mark for name, member in labelled.items()}
+
+
+def _noted_marks(path: Path) -> dict[str, int]:
+    if not path.exists():
+        return {}
+    try:
+        marks = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        marks = None
+    if not isinstance(marks, dict):
+        raise ConfigError(
+            f"{path}: damaged; it says what labelled members were trained with: take other labels "
+            "and remove it, or put it back"
+        )
+    return marks
 
 
 def _on_page(member: Member) -> SweepMember:
