@@ -95,11 +95,8 @@ class Generator:
         if self.neighbours and self.neighbours.alone:
             names = ", ".join(labels.names[label] for label in self.neighbours.alone)
             noise = "with noise alone" if any(self.settings.levels()) else "itself"
-            if len(self.neighbours.alone) > 1:
-                return [
-                    f"note: classes {names} have one image each: children are its code {noise}"
-                ]
-            return [f"note: class {names} has one image: its children are its code {noise}"]
+            few = "one image each" if len(self.neighbours.alone) > 1 else "one image"
+            return [f"note: there is {few} of {names}: its children are its code {noise}"]
         if self.gaussians and self.gaussians.small:
             names = ", ".join(labels.names[label] for label in self.gaussians.small)
             rule = "their Gaussians take the covariance within all classes, pooled"

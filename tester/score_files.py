@@ -93,7 +93,7 @@ def check_apart(folder: Path, names: Sequence[str], inputs: dict[str, Path]) -> 
         if path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
             raise ConfigError(
                 f"{option} {path}: the results would go into this folder, to {folder}, and their "
-                "pictures be taken for images the next time; write them elsewhere with -o"
+                "pictures be taken for images the next time; name a folder outside of it with -o"
             )
         if path.resolve() in made:
             raise ConfigError(

@@ -16,7 +16,10 @@ from tests.killing import (
     uninterrupted,
     write_config,
 )
+from trainer.catalogue import catalogue
+from trainer.plan import plan_sweep
 from utils.checkpoint_files import checkpoint_name
+from utils.config.check import load_config
 
 STILL = {"optimizer": {"type": "SGD", "args": {"lr": 1e-30}}, "lr_scheduler": None}
 
@@ -128,6 +131,18 @@ def test_a_run_without_a_checkpoint_needs_the_other_again(other, tmp_path):
     code, said = processes.run("-r", run, output=tmp_path / "out")
     assert code == 2
     assert f'error: trainer.init: "{copy}": no such file or folder' in said
+
+
+def test_other_first_weights_at_the_same_path_make_another_member(other, tmp_path):
+    init = tmp_path / "first.pth"
+    settings = layers(4, 6) | {"sweep": {"runs": [{}]}}
+    config = load_config(write_config(tmp_path, settings, init=str(init)), [], catalogue())
+    folders = []
+    for name in (checkpoint_name(1), checkpoint_name(2), checkpoint_name(1)):
+        shutil.copy(other / name, init)
+        (member,) = plan_sweep(config, catalogue())
+        folders.append(member.folder)
+    assert folders[0] == folders[2] != folders[1]
 
 
 def test_a_sweep_is_refused_before_it_begins(tmp_path):

@@ -402,13 +402,11 @@ def test_a_class_of_one_image_is_said_and_made_without_neighbours(run, tmp_path)
         if image["neighbour"] is None
     }
     (line,) = (line for line in said.splitlines() if " one image" in line)
-    few, said_of = ("class", "has one image: its") if len(alone) == 1 else (
-        "classes", "have one image each:"
-    )  # fmt: skip
-    named, children = line.removeprefix(f"note: {few} ").split(f" {said_of} ")
+    few = "one image each" if len(alone) > 1 else "one image"
+    named, children = line.removeprefix(f"note: there is {few} of ").split(": ")
     assert set(named.split(", ")) == alone
     assert "Donut" in alone
-    assert children == "children are its code itself"
+    assert children == "its children are its code itself"
     own = [n for n, image in enumerate(record["images"]) if image["neighbour"] is None]
     by_source = {}
     for place in own:

@@ -1,6 +1,7 @@
 """First weights of a new run from the checkpoint of another: those that fit."""
 
 import json
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +44,16 @@ def first_weights(model: BaseModel, where: str) -> FirstWeights:
     count = len(model.state_dict())
     notes = [f"begins with weights of {path}: {len(fitting)} of {count} fit"]
     return FirstWeights(fitting, [*notes, f"not taken: {rest}"] if rest else notes)
+
+
+def first_checksum(where: str) -> int:
+    """What tells the checkpoint that `first_weights` takes from any other.
+
+    Raises:
+        ConfigError: as there.
+    """
+    path, _ = _read(where)
+    return zlib.crc32(path.read_bytes())
 
 
 def _read(where: str) -> tuple[Path, Checkpoint]:

@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from trainer.first_weights import first_checksum
 from trainer.fit import check_later
 from utils.config.build import build
 from utils.config.changes import changes_of
@@ -96,7 +97,8 @@ class _Data:
     """The images of one member after another, which seldom differ.
 
     Attributes:
-        marks: what tells those of each member, in order, from others.
+        marks: what tells those of each member, in order, and the weights that it begins with, from
+            others.
     """
 
     def __init__(self, classes: Catalogue) -> None:
@@ -110,11 +112,13 @@ class _Data:
         if config.dataset != self._section:
             self._section = config.dataset
             self._dataset = build(config, self._classes, "dataset")
-        self.marks.append(self._dataset.fingerprint())
         try:
             check_later(config, self._classes, self._dataset)
         except ConfigError as error:
             raise ConfigError(f"sweep.runs.{place}: {error}") from None
+        init = config.trainer.init
+        own = {"init": first_checksum(init)} if init else {}
+        self.marks.append(self._dataset.fingerprint() | own)
 
 
 def _mark(config: Config, member: dict[str, Any], data: dict[str, Any], classes: Catalogue) -> int:
