@@ -111,10 +111,13 @@ class BaseDataset:
         note: what a run should warn of at its start, if anything.
         movable: the arguments that say where the images are, which may change when a run goes on
             or is tested: what the images are, `fingerprint` tells.
+        looked_through: those of them that name a folder of which every picture is an image, so
+            that none is to be written there.
     """
 
     runtime: tuple[str, ...] = ()
     movable: tuple[str, ...] = ()
+    looked_through: tuple[str, ...] = ()
     legend: tuple[LegendEntry, ...] = ()
     extra_metrics: tuple[str, ...] = ()
     note = ""

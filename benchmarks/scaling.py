@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 from tables import markdown
 
 ROOT = Path(__file__).parent.parent
@@ -20,17 +21,19 @@ SMALL = {"encoder": [{"conv": 8, "stride": 2}, {"conv": 8, "stride": 2}]}
 # smaller.
 BATCH = 100
 SCALE_NOTE = """\
-This project on drawn wafer maps of 26x26, one byte a die, precision auto, batches of {batch}: an
-epoch's training, and the most memory held ({held}). Every row has been
-shown as many images, in more epochs where there are fewer, after one to warm up; rows take turns,
-and times are the fastest of {rounds} rounds, for what else a machine does only slows them. The
-network is small, two strided convolutions to 8 channels and their mirror, so that what is not the
-network shows. Time is linear where the time an image stays, and memory is the data and a constant
-where what is beyond the data stays; with 1,000 images there are fewer to be shown at the end."""
+This project on drawn wafer maps of 26x26, one byte a die, read from a file; precision auto,
+batches of {batch}: an epoch's training, on nine tenths of the images, and the most memory held
+({held}). Every row has been shown as many images, in more epochs where there are fewer, after one
+to warm up; rows take turns, and times are the fastest of {rounds} rounds, for other work of a
+machine only slows them. The network is small, two strided convolutions to 8 channels and their
+mirror, so that what is not the network shows. Time is linear where the time an image stays, and
+memory is the data and a constant where what is beyond the data stays; with 1,000 images there are
+fewer to be shown at the end."""
 START_NOTE = """\
 Seconds from the command, medians of {rounds} turns. The data are nine wafer maps, so that an epoch
-is one step. `import torch` and one optimizer, with which torch imports its compiler, is what no
-program that trains with torch can be below; times of a process are to its end."""
+is one step. `import torch` and one optimizer, with which torch imports its compiler, is what every
+program that trains with torch has to do; those times are to the end of the process, which the
+first step does not wait for, and may be above it."""
 TORCH = "import torch"
 WITH_ADAM = f"{TORCH}; torch.optim.Adam([torch.zeros(1, requires_grad=True)])"
 
@@ -44,12 +47,14 @@ def scale_table(
     overrides = [f"data_loader.args.batch_size={BATCH}", f"arch={_small_arch()}"]
     counts = (*COUNTS, LARGE) if is_large else COUNTS
     facts: dict[int, list[dict[str, Any]]] = {count: [] for count in counts}
-    for _ in range(rounds):
-        for count in counts:
-            size = f"dataset.args.count={count}"
-            facts[count].append(
-                measure("project", device, -(-COUNTS[-1] // count), [size, *overrides])
-            )
+    with tempfile.TemporaryDirectory() as folder:
+        files = write_maps(counts, Path(folder))
+        for number in range(rounds):
+            for count, file in files.items():
+                data = ["dataset.type=WaferMaps", f"dataset.args.data={file}"]
+                epochs = -(-COUNTS[-1] // count)
+                facts[count].append(measure("project", device, epochs, [*data, *overrides]))
+                print(number + 1, f"{count:,}", json.dumps(facts[count][-1]), flush=True)
     heading = ["images", "data, MB", "seconds an epoch", "microseconds an image"]
     heading += ["peak memory, MB", "beyond the data, MB"]
     rows = [_scale_row(count, found) for count, found in facts.items()]
@@ -57,6 +62,18 @@ def scale_table(
     held = "by torch, on the GPU" if "gpu" in last else "by the process, from its start"
     note = SCALE_NOTE.format(batch=BATCH, held=held, rounds=rounds)
     return f"{note}\n\n{markdown(heading, rows)}", last
+
+
+def write_maps(counts: tuple[int, ...], folder: Path) -> dict[int, Path]:
+    """Draw the most maps that are needed, once for all rounds -> by their number a file."""
+    sys.path.insert(0, str(ROOT))
+    from data_loader.wafers import SyntheticWafers
+
+    maps = SyntheticWafers(count=max(counts)).stored.numpy()
+    files = {count: folder / f"maps-{count}.npy" for count in counts}
+    for count, file in files.items():
+        np.save(file, maps[:count])
+    return files
 
 
 def _small_arch() -> str:

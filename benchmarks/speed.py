@@ -45,13 +45,13 @@ TITLES = {
     "bare-fp32": "bare loop, fp32",
 }
 NOTE = """\
-All train the network of config.json on the same {images},
-in batches of 128, with the same Adam. Images/s are training images a second, the median of
-{rounds} rounds of {epochs} epochs after one to warm up, with the slowest and the fastest round;
-then how many times as fast this project is, and the share of the bare loop's speed (of the one in
-bf16, where the device computes in it). The bare loop does nothing but train: data on the device,
-fused Adam, nothing read, logged or saved; but it leaves the C library to hand freed memory back
-to the system, which this project does not. Times are of the training alone; only "all told" has
+All train the network of config.json on the same {images}, in batches of 128, with the same Adam.
+Images/s are training images a second, the median of {rounds} rounds of {epochs} epochs after one
+to warm up, with the slowest and the fastest round; then how many times as fast this project is,
+and the share of the bare loop's speed (of the one in bf16, where the device computes in it), both
+as the median of the rounds' own ratios. The bare loop does nothing but train: data on the device,
+fused Adam, nothing read, logged or saved; but it leaves the C library to hand freed memory back to
+the system, which this project does not. Times are of the training alone; only "all told" has
 validation, metrics, TensorBoard and checkpoints in it. Final loss is the MSE over the training
 images after the last epoch; pythae sums the error over an image, so that its weight decay is
 weaker. Memory is the most that {holder} held."""

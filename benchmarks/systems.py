@@ -13,12 +13,13 @@ CONTENDERS = ("project", "template", "lightning-fp32")
 NOTE = """\
 Each network on its own images, with the batches and the Adam of its config: training images a
 second, the median of {rounds} rounds, contenders and networks in turn, with the slowest and the
-fastest round. "template" is the usual loop in fp32: images made tensors one by one by two workers,
-each step's loss read and written down. Lightning is in fp32, its images made beforehand. GFLOP/s
-are those of this project: multiplications and additions of convolutions and linear layers, both
-ways, as torch counts them, by its images a second. "In layers" is the share of a step's time spent
-in convolutions and linear layers, by torch's profiler. A product of two 2048 x 2048 matrices
-reaches {peak:,.0f} GFLOP/s in bf16 here, {peak_fp32:,.0f} in fp32."""
+fastest round; ratios are the median of the rounds' own. "template" is the usual loop in fp32:
+images made tensors one by one by two workers, each step's loss read and written down. Lightning is
+in fp32, its images made beforehand. GFLOP/s are those of this project: multiplications and
+additions of convolutions and linear layers, both ways, as torch counts them, by its images a
+second. "In layers" is the share of a step's time spent in convolutions and linear layers, by
+torch's profiler. A product of two 2048 x 2048 matrices reaches {peak:,.0f} GFLOP/s in bf16 here,
+{peak_fp32:,.0f} in fp32."""
 
 
 class System(NamedTuple):

@@ -40,7 +40,7 @@ class ImageFolder(BaseImages):
             than 8 bits a number; the message names it.
     """
 
-    movable = ("root",)
+    movable = looked_through = ("root",)
 
     def __init__(
         self,

@@ -1,11 +1,13 @@
 """How good a reconstruction is. A metric gives one number for each image.
 
 Metrics are independent of the loss and of batches: the score of a split is the mean of its
-images' numbers. `data_range` is the distance from the lowest to the highest value that an image
-of the data set may hold: 1 for [0, 1], 2 for [-1, 1]. `best` says which way a metric is better,
-and makes any function in a file of `model/` a metric that a config can name.
+images' numbers. Values are counted from the lowest that an image of the data set may hold, so that
+they lie between 0 and `data_range`: 1 for a data set of [0, 1], 2 for one of [-1, 1]. `best` says
+which way a metric is better, and makes any function in a file of `model/` a metric that a config
+can name.
 """
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -20,7 +22,8 @@ Metric = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 # PSNR of an exact copy is infinite; a mean over images needs a number, so MSE stops here.
 HIGHEST_PSNR = 100.0
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5  # pixels
-SSIM_AT_ONCE = 64  # images: what is held of them stays near the processor, but for a GPU
+# Numbers at once on a CPU: images and what is made of them stay near the processor.
+SSIM_AT_ONCE = 2**16
 
 
 def best(mode: Literal["min", "max"]) -> Callable[[Metric], Metric]:
@@ -60,8 +63,9 @@ def ssim(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch
     """Structural similarity of each image, Gaussian window of 11x11 pixels, [N].
 
     Borders count too, mirrored, as torchmetrics has it; the mean over whole windows alone, as the
-    paper's own program takes it, can be lower by a tenth. NaN where an image is smaller than the
-    window.
+    paper's own program takes it, can be lower by a tenth. Values below 0, which an intensity never
+    has, would say little: it compares mean brightnesses by their product. NaN where an image is
+    smaller than the window.
 
     Source: Wang et al. 2004, "Image quality assessment", equation 13.
     """
@@ -69,7 +73,9 @@ def ssim(output: torch.Tensor, target: torch.Tensor, data_range: float) -> torch
         return output.new_full((len(output),), torch.nan)
     of_side = {side: _windows(side, output) for side in set(output.shape[2:])}
     windows = [of_side[side] for side in output.shape[2:]]
-    at_once = SSIM_AT_ONCE if output.device.type == "cpu" else len(output)
+    at_once = len(output)
+    if output.device.type == "cpu":
+        at_once = max(SSIM_AT_ONCE // math.prod(output.shape[1:]), 1)
     pairs = zip(output.split(at_once), target.split(at_once), strict=True)
     return torch.cat([_ssim(*pair, windows, data_range) for pair in pairs])
 
@@ -84,9 +90,9 @@ def _ssim(
     x, y = output - means[0], target - means[1]
     down, across = windows
     # Rows, then columns: the window is the product of two, and the mean does not mind the turn.
-    blurred = (torch.cat([x, y, x * x, y * y, x * y]) @ across).mT @ down
-    mean_x, mean_y, square_x, square_y, product = blurred.chunk(5)
-    spread = square_x + square_y - mean_x.square() - mean_y.square()
+    blurred = (torch.cat([x, y, x * x + y * y, x * y]) @ across).mT @ down
+    mean_x, mean_y, squares, product = blurred.chunk(4)
+    spread = squares - mean_x.square() - mean_y.square()
     together = product - mean_x * mean_y
     mean_x, mean_y = mean_x + means[0], mean_y + means[1]
     likeness = (2 * mean_x * mean_y + least) * (2 * together + less)

@@ -1,6 +1,7 @@
 """The page of a sweep: its table, the curves of all members in one chart, their pictures."""
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -36,6 +37,8 @@ class SweepFacts(NamedTuple):
     """As a config has it, 'min val_loss'."""
     best: dict[str, str]
     """Which way each metric is better, "min" or "max"."""
+    absent: Sequence[str] = ()
+    """The names of the runs that have no scores, for they failed."""
 
 
 class Tables(NamedTuple):
@@ -58,7 +61,7 @@ def write_sweep_page(
     content = {
         "title": f"{facts.name}, sweep",
         "description": facts.description,
-        "verdicts": [text for text in (_winner(table), f"{len(members):,} runs in all.") if text],
+        "verdicts": [text for text in (_winner(table), *_counted(members, facts)) if text],
         "names": _names(table),
         "rows": [_row(row, table, facts.best) for row in table],
         "generated_names": _names(tables.generated),
@@ -72,6 +75,16 @@ def write_sweep_page(
         "extras": extras_in(folder),
     }
     write_page(folder, "sweep.html", content)
+
+
+def _counted(members: list[SweepMember], facts: SweepFacts) -> Iterator[str]:
+    """How many runs there are, and which are missing."""
+    if not facts.absent:
+        yield f"{len(members):,} runs in all."
+        return
+    total = len(members) + len(facts.absent)
+    yield f"{len(members):,} of {total:,} runs are here."
+    yield f"Not here, for they failed or have not ended: {'; '.join(facts.absent)}."
 
 
 def _names(table: list[dict[str, Any]]) -> list[str]:

@@ -20,6 +20,7 @@ from tester.code_pictures import LARGEST_PRINTED, CodePictures, Spread, spread_o
 from tester.page_facts import errors_by_class, page_facts
 from tester.page_images import PageImages, Split
 from tester.pictures import Pictures
+from tester.score_files import check_apart
 from tester.scores import Measured, Scorer, Scores
 from trainer.evaluator import code_use
 from trainer.experiment import Experiment
@@ -103,8 +104,10 @@ class Tester:
         """Check that a report fits on the disk of `folder`.
 
         Raises:
-            ConfigError: the images to make do not.
+            ConfigError: the images to make do not, or it would be among pictures that are read.
         """
+        args, names = self.config.dataset.args, self.experiment.dataset.looked_through
+        check_apart(folder, self.files, {f"dataset.args.{key}": Path(args[key]) for key in names})
         if self.making:
             generator = self.making.generator
             check_room(self.making.children, self.experiment.dataset, generator.settings, folder)

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests import processes
 from tests.conftest import command
@@ -175,3 +176,38 @@ def test_an_older_run_without_a_checkpoint_is_not_spoken_of(run):
     shutil.copytree(run, older, ignore=shutil.ignore_patterns("*.pth", "test"))
     os.utime(older / "config.json", (1, 1))
     assert command("test.py", "-r", run.parent, "-s", PLAIN).stderr == ""
+
+
+@pytest.fixture
+def of_pictures(small, tmp_path):
+    """A config of an `ImageFolder` of two classes."""
+    random = np.random.default_rng(0)
+    for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+        (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
+        shades = random.integers(0, 256, (12, 12), np.uint8)
+        Image.fromarray(shades).save(tmp_path / "pictures" / name)
+    args = {"root": str(tmp_path / "pictures"), "colour": "grey"}
+    small["dataset"] = {"type": "ImageFolder", "args": args}
+    small["data_loader"]["args"]["validation_split"] = 0
+    small["trainer"]["monitor"] = "min loss"
+    return small
+
+
+def test_a_report_does_not_go_among_the_pictures_that_are_trained_on(
+    of_pictures, written, tmp_path
+):
+    assert command("train.py", "-c", written(of_pictures)).returncode == 0
+    for folder in (tmp_path / "pictures", tmp_path / "pictures" / "test"):
+        done = command("test.py", "-r", tmp_path / "saved", "-o", folder)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"error: dataset.args.root {tmp_path}/pictures: the results")
+    assert len(list((tmp_path / "pictures").rglob("*"))) == 6
+
+
+def test_runs_do_not_lie_among_the_pictures_that_are_trained_on(of_pictures, written, tmp_path):
+    of_pictures["trainer"]["save_dir"] = str(tmp_path / "pictures" / "saved")
+    done = command("train.py", "-c", written(of_pictures))
+    assert done.returncode == 2
+    assert 'trainer.save_dir: "' in done.stderr
+    assert "lies in dataset.args.root, where every picture is taken for an image" in done.stderr
+    assert not (tmp_path / "pictures" / "saved").exists()

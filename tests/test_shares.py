@@ -97,9 +97,22 @@ def test_a_member_that_another_process_is_at_is_left_to_it(sweep, tmp_path):
     assert len(table_of(tmp_path)) == len(RATES)
 
 
+@pytest.mark.parametrize("content", ["garbage", "[]"])
+def test_a_damaged_note_of_labels_is_named(sweep, tmp_path, content):
+    notes = tmp_path / "saved" / "small-sweep" / "labels.json"
+    notes.parent.mkdir(parents=True)
+    notes.write_text(content)
+    done = command("train.py", "-c", sweep())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {notes}: damaged; ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_member_that_fails_keeps_none_of_the_others_from_its_end(sweep, tmp_path, workers):
+@pytest.mark.parametrize(("workers", "damaged"), [(1, "{"), (2, '{"changed": []}')])
+def test_a_member_that_fails_keeps_none_of_the_others_from_its_end(
+    sweep, tmp_path, workers, damaged
+):
     config = sweep(workers=workers)
     content = json.loads(config.read_text())
     content["sweep"]["runs"][0] = {"label": "too fast", "optimizer.args.lr": 1e30}
@@ -111,14 +124,19 @@ def test_a_member_that_fails_keeps_none_of_the_others_from_its_end(sweep, tmp_pa
     assert "train.py -c " in last
     tested = sorted(path.parts[-4] for path in tmp_path.glob("saved/*/*/test/metrics.json"))
     assert tested == ["small-rate 0.02-seed1", "small-rate 0.03-seed1"]
-    assert table_of(tmp_path) is None
+    assert [row["setting"] for row in table_of(tmp_path)] == ["rate 0.02", "rate 0.03"]
+    assert "small-sweep, without 1 of 3 members" in done.stdout
+    page = (tmp_path / "saved/small-sweep/report.html").read_text()
+    assert "2 of 3 runs are here." in page
+    assert "Not here, for they failed or have not ended: too fast, seed 1." in page
     (scores,) = tmp_path.glob("saved/small-rate 0.02*/*/test/metrics.json")
-    scores.write_text("{")
+    scores.write_text(damaged)
     again = command("train.py", "-c", config)
     assert again.returncode == 1
     assert "failed: 2 of 3 members" in again.stderr
     assert "Traceback" not in again.stderr
     assert "sweep 3/3" not in again.stdout
+    assert [row["setting"] for row in table_of(tmp_path)] == ["rate 0.03"]
 
 
 @pytest.mark.slow

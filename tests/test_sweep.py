@@ -134,6 +134,22 @@ def test_a_member_keeps_the_folder_that_it_had_before_there_were_later_keys(smal
     assert member.folder.name == f"small-0-seed1-{mark:08x}"
 
 
+def test_a_member_keeps_its_folder_when_one_before_it_is_left_out(small, written, tmp_path):
+    runs = [{}, {"optimizer.args.lr": 0.5}, {"optimizer.args.lr": 0.25}]
+
+    def folders(runs):
+        config = load_config(written(small | {"sweep": {"runs": runs}}), [], catalogue())
+        return [member.folder for member in plan_sweep(config, catalogue())]
+
+    first, _, third = folders(runs)
+    third.mkdir(parents=True)
+    (tmp_path / "saved" / third.name.replace("small-2", "small-label")).mkdir()
+    assert folders([runs[0], runs[2]]) == [first, third]
+    renumbered = third.with_name(third.name.replace("small-2", "small-1"))
+    renumbered.mkdir()
+    assert folders([runs[0], runs[2]]) == [first, renumbered]
+
+
 def test_a_name_too_long_for_its_members_is_refused_before_any_runs(small, written, tmp_path):
     done = command("train.py", "-c", written(small | {"name": "n" * 90, "sweep": {"runs": [{}]}}))
     assert done.returncode == 2

@@ -187,3 +187,40 @@ def test_the_default_network_learns_the_real_maps(real_wafers, tmp_path):
     assert data.shape == (6405, 26, 26, 3)
     own = np.load(real_wafers / "label.npy")
     assert np.array_equal(labels, own.repeat(5, axis=0))
+
+
+@pytest.mark.parametrize("metric", ["mse", "l1", "psnr", "ssim"])
+def test_a_score_does_not_depend_on_what_images_are_scaled_to(metric, scaled_either_way):
+    of_unit, of_signed = scaled_either_way
+    share = {"mse": 4, "l1": 2}.get(metric, 1)  # the same error where the range is twice as long
+    for baseline in ("mean_image", "pca"):
+        expected = share * of_unit[baseline]["train"][metric]
+        assert of_signed[baseline]["train"][metric] == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def scaled_either_way(tmp_path_factory):
+    """The scores of the baselines of the same pictures, scaled to [0, 1] and to [-1, 1]."""
+    folder = tmp_path_factory.mktemp("scaled")
+    darker = np.arange(1, 6, dtype=np.uint8).repeat(4)[:, None, None]
+    pictures = np.random.default_rng(0).integers(0, 256, (20, 16, 16), np.uint8) // darker
+    np.save(folder / "data.npy", pictures)
+    return [scores_of_baselines(folder, scale_to) for scale_to in ([0, 1], [-1, 1])]
+
+
+def scores_of_baselines(folder, scale_to):
+    """Train for an epoch and test."""
+    args = {"data": str(folder / "data.npy"), "layout": "HW", "scale_to": scale_to}
+    config = small_config(folder) | {
+        "name": f"from{scale_to[0]}",
+        "dataset": {"type": "Arrays", "args": args},
+        "generation": None,
+    }
+    config["trainer"]["epochs"] = 1
+    (folder / "config.json").write_text(json.dumps(config))
+    done = command("train.py", "-c", folder / "config.json")
+    assert done.returncode == 0, done.stderr
+    run = folder / "saved" / config["name"]
+    done = command("test.py", "-r", run, "-o", run / "test")
+    assert done.returncode == 0, done.stderr
+    return json.loads((run / "test" / "metrics.json").read_text())["baselines"]

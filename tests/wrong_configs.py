@@ -32,7 +32,7 @@ UNKNOWN_KEYS = [
     ("optimizer.args.params", [], "unknown key"),
     ("optimizer.args.capturable", True, "unknown key"),
     ("lr_scheduler.args.last_epoch", 3, "unknown key"),
-    ("lr_scheduler.epochs", 3, "unknown key"),
+    ("lr_scheduler.epochs", 3, "is for a list of schedulers"),
     ("lr_scheduler", [{"type": "LinearLR", "epoch": 2}, {"type": "ConstantLR"}],
      "unknown key; did you mean 'lr_scheduler.0.epochs'?", "lr_scheduler.0.epoch"),
     ("lr_scheduler", [{"type": "LinearLR", "args": {"factor": 2}}],

@@ -95,7 +95,13 @@ class Evaluator:
 
     @torch.no_grad()
     def compare(self, made: torch.Tensor, images: torch.Tensor) -> Numbers:
-        """The metrics of images made from `images`, whoever made them, name -> [n]."""
+        """The metrics of images made from `images`, whoever made them, name -> [n].
+
+        Values are counted from the lowest that an image may hold: SSIM is of intensities, and that
+        of the same pictures must not depend on what they were scaled to.
+        """
+        if lowest := self.dataset.value_range[0]:
+            made, images = made - lowest, images - lowest
         return {
             name: metric(made, images, self.dataset.data_range)
             for name, metric in self.metrics.items()

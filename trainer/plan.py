@@ -1,5 +1,6 @@
 """The members of a sweep: who they are, and whether each of them can be run."""
 
+import glob
 import json
 import zlib
 from pathlib import Path
@@ -81,7 +82,7 @@ def plan_sweep(config: Config, classes: Catalogue) -> list[Member]:
                 data.check(checked, place)
             member = checked.as_json()
             mark = _mark(checked, member, data.marks[place], classes)
-            called = f"{label}-seed{seed}" if label else f"{place}-seed{seed}-{mark:08x}"
+            called = f"{label}-seed{seed}" if label else _numbered(config, place, seed, mark)
             member["name"] = f"{config.name}-{called}"
             check_config(member, classes, f"sweep.runs.{place}")  # the longer name too
             folder = Path(config.trainer.save_dir) / member["name"]
@@ -126,6 +127,17 @@ def _mark(config: Config, member: dict[str, Any], data: dict[str, Any], classes:
     made = config.generation and _made_before(config.generation)
     trained = _as_before(member | {"trainer": trainer, "generation": made})
     return zlib.crc32(json.dumps([trained, data]).encode())
+
+
+def _numbered(config: Config, place: int, seed: int, mark: int) -> str:
+    """What a member without a label is called: by its place in sweep.runs, or by that which it had
+    when its folder was made."""
+    ending = f"-seed{seed}-{mark:08x}"
+    own, saved = f"{place}{ending}", Path(config.trainer.save_dir)
+    found = saved.glob(f"{glob.escape(config.name)}-*{ending}")
+    names = [path.name.removeprefix(f"{config.name}-") for path in sorted(found)]
+    earlier = [name for name in names if name.removesuffix(ending).isdecimal()]
+    return own if own in names or not earlier else earlier[0]
 
 
 def _made_before(settings: GenerationSection) -> dict[str, Any]:

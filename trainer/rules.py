@@ -1,6 +1,7 @@
 """What must hold between the sections of a config, before any data are read."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from model.metric import metrics_for
@@ -138,6 +139,15 @@ def check_held_out(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
         yield Problem("generation.split", "validation", f"{remedy} take 'train'")
 
 
+def check_runs_apart(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
+    """Runs, which have pictures, do not lie where every picture is an image of the data set."""
+    saved = Path(config.trainer.save_dir).resolve()
+    for name in catalogue.parts["dataset"][config.dataset.type].looked_through:
+        if saved.is_relative_to(Path(config.dataset.args[name]).resolve()):
+            rule = f"lies in dataset.args.{name}, where every picture is taken for an image"
+            yield Problem("trainer.save_dir", config.trainer.save_dir, f"{rule}; name another")
+
+
 def check_sweep(config: Config, catalogue: Catalogue) -> Iterator[Problem]:
     """The members of a sweep differ in what is theirs to differ in, each seed counted once."""
     if not config.sweep:
@@ -173,6 +183,7 @@ CHECKS: list[tuple[set[str], Check]] = [
     ({"trainer"}, check_early_stop),
     ({"trainer", "lr_scheduler"}, check_plateau),
     ({"trainer", "data_loader", "generation"}, check_held_out),
+    ({"dataset", "trainer"}, check_runs_apart),
     ({"sweep"}, check_sweep),
     ({"sweep", "study"}, check_study),
     ({"lr_scheduler"}, check_phases),

@@ -18,7 +18,7 @@ from trainer.sweep_tables import generation_table, sweep_table, write_table
 from utils.arguments import ALL, Share
 from utils.config.overrides import value_at
 from utils.config.sections import LABEL, Config
-from utils.errors import ConfigError
+from utils.errors import ConfigError, TrainingError
 from utils.output import alone_in, say, write_file
 
 OTHERS = "the table comes with the last of them; start the sweep again if nobody is at it"
@@ -28,7 +28,8 @@ LABELS = "labels.json"  # in the folder of a sweep
 def run_sweep(config: Config, device: str, share: Share = ALL) -> None:
     """Run what is missing of a sweep and write its table into saved/<name>-sweep/.
 
-    Whoever finds that all members are there writes it, be their runs this process's or not.
+    Whoever finds that all members are there writes it, be their runs this process's or not; where
+    members fail, it is of the others.
 
     Args:
         device: the command line's -d.
@@ -47,18 +48,36 @@ def run_sweep(config: Config, device: str, share: Share = ALL) -> None:
             marks = _checked_marks(members, folder / LABELS)
             write_file(folder / LABELS, f"{json.dumps(marks, indent=1)}\n".encode())
     runs = SweepRuns(folder, device, sweep.workers if sweep else 1)
-    runs.finish(share.pick(members), len(members))
+    try:
+        runs.finish(share.pick(members), len(members))
+    except TrainingError:
+        _write(config, members, folder)  # one that always fails keeps no table from the others
+        raise
+    there = sum(1 for member in members if own_report(member))
+    if there < len(members):
+        say(f"{there} of {len(members)} members are there; {OTHERS}")
+    else:
+        _write(config, members, folder)
+
+
+def _write(config: Config, members: list[Member], folder: Path) -> None:
+    """The tables of the members that are there, and their page."""
     results = [(member, report) for member in members if (report := own_report(member))]
-    if len(results) < len(members):
-        say(f"{len(results)} of {len(members)} members are there; {OTHERS}")
+    if not results:
         return
+    absent = [member for member in members if not own_report(member)]
     with alone_in(folder):
-        _write(config, results, folder)
-    say(f"written to {folder}")
+        _write_tables(config, results, absent, folder)
+    which = f", without {len(absent)} of {len(members)} members" if absent else ""
+    say(f"written to {folder}{which}")
 
 
-def _write(config: Config, results: list[tuple[Member, dict[str, Any]]], folder: Path) -> None:
-    """The tables of a sweep, and its page."""
+def _write_tables(
+    config: Config,
+    results: list[tuple[Member, dict[str, Any]]],
+    absent: list[Member],
+    folder: Path,
+) -> None:
     table = sweep_table(results)
     write_table(table, folder, "table")
     generated = generation_table(results)
@@ -69,7 +88,8 @@ def _write(config: Config, results: list[tuple[Member, dict[str, Any]]], folder:
             (folder / name).unlink(missing_ok=True)
     show_in_tensorboard(table, results, folder)
     best = {name: metric.best for name, metric in catalogue().metrics.items()}
-    facts = SweepFacts(config.name, config.description, config.trainer.monitor, best)
+    names = [f"{member.setting}, seed {member.seed}" for member in absent]
+    facts = SweepFacts(config.name, config.description, config.trainer.monitor, best, names)
     members = [_on_page(member) for member, _ in results]
     write_sweep_page(folder, facts, Tables(table, generated), members)
 
@@ -83,7 +103,7 @@ def _checked_marks(members: list[Member], path: Path) -> dict[str, int]:
     Raises:
         ConfigError: a member's folder holds a run that was trained otherwise.
     """
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    before = _noted_marks(path)
     labelled = {member.folder.name: member for member in members if member.label}
     for name, member in labelled.items():
         if member.folder.exists() and before.get(name) != member.mark:
@@ -92,6 +112,21 @@ def _checked_marks(members: list[Member], path: Path) -> dict[str, int]:
                 "of other settings or images; take another label, or move that folder away"
             )
     return before | {name: member.mark for name, member in labelled.items()}
+
+
+def _noted_marks(path: Path) -> dict[str, int]:
+    if not path.exists():
+        return {}
+    try:
+        marks = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        marks = None
+    if not isinstance(marks, dict):
+        raise ConfigError(
+            f"{path}: damaged; it says what labelled members were trained with: take other labels "
+            "and remove it, or put it back"
+        )
+    return marks
 
 
 def _on_page(member: Member) -> SweepMember:

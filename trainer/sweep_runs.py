@@ -40,8 +40,10 @@ def own_report(member: Member) -> dict[str, Any] | None:
         return None
     try:
         report: dict[str, Any] = json.loads(found[-1].read_text(encoding="utf-8"))
-    except ValueError:  # its test, run once more, says what is wrong
-        return None
+    except ValueError:
+        report = {}
+    if not isinstance(report, dict) or not isinstance(report.get("splits"), dict):
+        return None  # its test, run once more, says what is wrong
     is_own = report.get("changed", []) == _settings_of_test(member, found[-1].parent.parent)
     return report if is_own else None
 
@@ -87,11 +89,12 @@ class SweepRuns:
             began = [pool.submit(self._finish, member, total) for member in members]
             try:
                 for done in as_completed(began):
-                    try:
-                        done.result()
-                    except TrainingError as error:
+                    error = done.exception()
+                    if isinstance(error, TrainingError):
                         failed.append(error)
                         say(f"failed: {error}")
+                    elif error:
+                        raise error
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.programs.end()

@@ -73,7 +73,7 @@ def find_run(path: Path, pattern: str = "*.pth") -> Path:
         raise CheckpointError(f"{path}: may not be looked into; allow reading")
     if not runs:
         raise CheckpointError(
-            f"{path}: no checkpoint in this folder, nor in a run of it; train first, or give -r "
+            f"{path}: no checkpoint in this folder, nor in a run of it; train first, or name "
             "the folder of a run, or saved/NAME"
         )
 

@@ -75,7 +75,7 @@ def _sync_folder(folder: Path) -> None:
 def say(message: str) -> None:
     """Print for whoever reads along; a reader who has gone away does not end a run."""
     try:
-        print(message, flush=True)
+        print(f"{message}\n", end="", flush=True)  # at once: threads may speak, too
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, until the process ends
 

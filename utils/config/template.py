@@ -1,4 +1,5 @@
-"""What to write instead of keys that mean nothing here: of pytorch-template, of earlier configs.
+"""What to write instead of keys that mean nothing where they stand, as those of pytorch-template
+and of earlier configs.
 
 Source: victoresque/pytorch-template, README and config.json.
 """
@@ -25,6 +26,10 @@ ADVICE = {
 }
 ADVICE["generation.relative"] = (
     'is generation.unit now: write "code" there for true, "absolute" for false, and take this out'
+)
+ADVICE["lr_scheduler.epochs"] = (
+    "is for a list of schedulers, each but the last with the epochs that it lasts; one alone "
+    "lasts for all of trainer.epochs: take the key out, or write [{...}, {...}]"
 )
 ADVICE["log_dir"] = ADVICE["trainer.log_dir"]
 ADVICE["save_freq"] = ADVICE["trainer.save_freq"]
