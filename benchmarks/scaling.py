@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -48,7 +49,11 @@ def scale_table(
     counts = (*COUNTS, LARGE) if is_large else COUNTS
     facts: dict[int, list[dict[str, Any]]] = {count: [] for count in counts}
     with tempfile.TemporaryDirectory() as folder:
-        files = write_maps(counts, Path(folder))
+        files = {count: Path(folder) / f"maps-{count}.npy" for count in counts}
+        # Not here: the most memory that a process has held counts as that of those it starts.
+        drawing = get_context("spawn").Process(target=write_maps, args=(files,))
+        drawing.start()
+        drawing.join()
         for number in range(rounds):
             for count, file in files.items():
                 data = ["dataset.type=WaferMaps", f"dataset.args.data={file}"]
@@ -64,16 +69,14 @@ def scale_table(
     return f"{note}\n\n{markdown(heading, rows)}", last
 
 
-def write_maps(counts: tuple[int, ...], folder: Path) -> dict[int, Path]:
-    """Draw the most maps that are needed, once for all rounds -> by their number a file."""
+def write_maps(files: dict[int, Path]) -> None:
+    """Draw the most maps that are needed, once for all rounds; write so many into each file."""
     sys.path.insert(0, str(ROOT))
     from data_loader.wafers import SyntheticWafers
 
-    maps = SyntheticWafers(count=max(counts)).stored.numpy()
-    files = {count: folder / f"maps-{count}.npy" for count in counts}
+    maps = SyntheticWafers(count=max(files)).stored.numpy()
     for count, file in files.items():
         np.save(file, maps[:count])
-    return files
 
 
 def _small_arch() -> str:
