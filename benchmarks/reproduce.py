@@ -69,8 +69,8 @@ EXPERIMENTS = (
     Experiment("wafer_strided", "wafers", "train mse", "0.0316, on scrambled images", MANY),
     Experiment("eyes_ae", "eyes", "train psnr", "42.53 in 500 epochs", SOME),
     Experiment("eyes_ae_best", "eyes", "train psnr", "42.53 in 500 epochs", SOME),
-    Experiment("eyes_vae", "eyes", "train psnr", "26.59 in 500 epochs", short=50),
-    Experiment("eyes_vae_l1", "eyes", "train psnr", "none; sharper", short=50),
+    Experiment("eyes_vae", "eyes", "train psnr", "26.59 in 500 epochs", short=25),
+    Experiment("eyes_vae_l1", "eyes", "train psnr", "none; sharper", short=25),
     Experiment("eyes_vae_best", "eyes", "train psnr", "26.85 in 500 epochs", SOME),
     Experiment(
         "eyes_kernels_ae", "eyes", "train psnr",
