@@ -38,7 +38,7 @@ class SweepFacts(NamedTuple):
     best: dict[str, str]
     """Which way each metric is better, "min" or "max"."""
     absent: Sequence[str] = ()
-    """The names of the runs that have no scores, for they failed."""
+    """The names of the runs that have no scores: they failed, or have not ended."""
 
 
 class Tables(NamedTuple):

@@ -33,7 +33,11 @@ def first_weights(model: BaseModel, where: str) -> FirstWeights:
     Raises:
         ConfigError: no checkpoint, none to be trusted, or no weight of it fits.
     """
-    path, checkpoint = _read(where)
+    path = _file(where)
+    try:
+        checkpoint = Checkpoint.read(path)
+    except CheckpointError as error:
+        raise ConfigError(f"trainer.init: {error}") from None
     fitting = weights_that_fit(model, checkpoint.state_dict)
     differing = misfits(model, checkpoint.state_dict)
     more = f"; and {len(differing) - LISTED} more" if len(differing) > LISTED else ""
@@ -50,14 +54,13 @@ def first_checksum(where: str) -> int:
     """What tells the checkpoint that `first_weights` takes from any other.
 
     Raises:
-        ConfigError: as there.
+        ConfigError: there is none.
     """
-    path, _ = _read(where)
-    return zlib.crc32(path.read_bytes())
+    return zlib.crc32(_file(where).read_bytes())
 
 
-def _read(where: str) -> tuple[Path, Checkpoint]:
-    """The checkpoint at a path, and its file."""
+def _file(where: str) -> Path:
+    """The file of the checkpoint that a path means."""
     path = Path(where)
     reason = why_unreachable(path) or ("" if path.exists() else "no such file or folder")
     if reason:
@@ -65,7 +68,6 @@ def _read(where: str) -> tuple[Path, Checkpoint]:
             f"trainer.init: {json.dumps(where)}: {reason}; give a checkpoint or a run's folder"
         )
     try:
-        path = best_of(find_run(path)) if path.is_dir() else path
-        return path, Checkpoint.read(path)
+        return best_of(find_run(path)) if path.is_dir() else path
     except CheckpointError as error:
         raise ConfigError(f"trainer.init: {error}") from None

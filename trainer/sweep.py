@@ -14,7 +14,7 @@ from report.of_sweep import SweepFacts, SweepMember, Tables, write_sweep_page
 from trainer.catalogue import catalogue
 from trainer.plan import Member, plan_sweep
 from trainer.sweep_runs import SweepRuns, own_report, reports_of
-from trainer.sweep_tables import generation_table, sweep_table, write_table
+from trainer.sweep_tables import Results, generation_table, sweep_table, write_table
 from utils.arguments import ALL, Share
 from utils.config.overrides import value_at
 from utils.config.sections import LABEL, Config
@@ -50,34 +50,31 @@ def run_sweep(config: Config, device: str, share: Share = ALL) -> None:
     runs = SweepRuns(folder, device, sweep.workers if sweep else 1)
     try:
         runs.finish(share.pick(members), len(members))
-    except TrainingError:
-        _write(config, members, folder)  # one that always fails keeps no table from the others
+    except TrainingError:  # one that always fails keeps no table from the others
+        results, absent = _results(members)
+        if results:
+            with alone_in(folder):
+                _write(config, results, absent, folder)
+            say(f"written to {folder}, without {len(absent)} of {len(members)} members")
         raise
-    there = sum(1 for member in members if own_report(member))
-    if there < len(members):
-        say(f"{there} of {len(members)} members are there; {OTHERS}")
-    else:
-        _write(config, members, folder)
-
-
-def _write(config: Config, members: list[Member], folder: Path) -> None:
-    """The tables of the members that are there, and their page."""
-    results = [(member, report) for member in members if (report := own_report(member))]
-    if not results:
+    results, absent = _results(members)
+    if absent:
+        say(f"{len(results)} of {len(members)} members are there; {OTHERS}")
         return
-    absent = [member for member in members if not own_report(member)]
     with alone_in(folder):
-        _write_tables(config, results, absent, folder)
-    which = f", without {len(absent)} of {len(members)} members" if absent else ""
-    say(f"written to {folder}{which}")
+        _write(config, results, absent, folder)
+    say(f"written to {folder}")
 
 
-def _write_tables(
-    config: Config,
-    results: list[tuple[Member, dict[str, Any]]],
-    absent: list[Member],
-    folder: Path,
-) -> None:
+def _results(members: list[Member]) -> tuple[Results, list[Member]]:
+    """The members that have scores, with them, and those that have none."""
+    found = [(member, own_report(member)) for member in members]
+    absent = [member for member, report in found if not report]
+    return [(member, report) for member, report in found if report], absent
+
+
+def _write(config: Config, results: Results, absent: list[Member], folder: Path) -> None:
+    """The tables of the members that have scores, and their page."""
     table = sweep_table(results)
     write_table(table, folder, "table")
     generated = generation_table(results)
@@ -134,9 +131,7 @@ def _on_page(member: Member) -> SweepMember:
     return SweepMember(member.setting, member.seed, found[-1].parent if found else None)
 
 
-def show_in_tensorboard(
-    table: list[dict[str, Any]], results: list[tuple[Member, dict[str, Any]]], folder: Path
-) -> None:
+def show_in_tensorboard(table: list[dict[str, Any]], results: Results, folder: Path) -> None:
     """Write a row of TensorBoard's HParams into the folder of each member's run."""
     shutil.rmtree(folder / "hparams", ignore_errors=True)  # where an earlier version had them
     members = [member for member, _ in results]
